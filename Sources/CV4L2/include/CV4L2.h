@@ -1,0 +1,115 @@
+#ifndef CV4L2_H
+#define CV4L2_H
+
+#include <linux/dma-buf.h>
+#include <linux/videodev2.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Function-like macros do not reach Swift: each request and FourCC gets a typed constant. */
+static const unsigned long CV4L2_VIDIOC_QUERYCAP = VIDIOC_QUERYCAP;
+static const unsigned long CV4L2_VIDIOC_ENUM_FMT = VIDIOC_ENUM_FMT;
+static const unsigned long CV4L2_VIDIOC_G_FMT = VIDIOC_G_FMT;
+static const unsigned long CV4L2_VIDIOC_S_FMT = VIDIOC_S_FMT;
+static const unsigned long CV4L2_VIDIOC_TRY_FMT = VIDIOC_TRY_FMT;
+static const unsigned long CV4L2_VIDIOC_REQBUFS = VIDIOC_REQBUFS;
+static const unsigned long CV4L2_VIDIOC_QUERYBUF = VIDIOC_QUERYBUF;
+static const unsigned long CV4L2_VIDIOC_QBUF = VIDIOC_QBUF;
+static const unsigned long CV4L2_VIDIOC_EXPBUF = VIDIOC_EXPBUF;
+static const unsigned long CV4L2_VIDIOC_DQBUF = VIDIOC_DQBUF;
+static const unsigned long CV4L2_VIDIOC_STREAMON = VIDIOC_STREAMON;
+static const unsigned long CV4L2_VIDIOC_STREAMOFF = VIDIOC_STREAMOFF;
+static const unsigned long CV4L2_VIDIOC_G_PARM = VIDIOC_G_PARM;
+static const unsigned long CV4L2_VIDIOC_S_PARM = VIDIOC_S_PARM;
+static const unsigned long CV4L2_VIDIOC_G_CTRL = VIDIOC_G_CTRL;
+static const unsigned long CV4L2_VIDIOC_S_CTRL = VIDIOC_S_CTRL;
+static const unsigned long CV4L2_VIDIOC_QUERYCTRL = VIDIOC_QUERYCTRL;
+static const unsigned long CV4L2_VIDIOC_QUERYMENU = VIDIOC_QUERYMENU;
+static const unsigned long CV4L2_VIDIOC_G_EXT_CTRLS = VIDIOC_G_EXT_CTRLS;
+static const unsigned long CV4L2_VIDIOC_S_EXT_CTRLS = VIDIOC_S_EXT_CTRLS;
+static const unsigned long CV4L2_VIDIOC_TRY_EXT_CTRLS = VIDIOC_TRY_EXT_CTRLS;
+static const unsigned long CV4L2_VIDIOC_QUERY_EXT_CTRL = VIDIOC_QUERY_EXT_CTRL;
+static const unsigned long CV4L2_VIDIOC_ENUM_FRAMESIZES = VIDIOC_ENUM_FRAMESIZES;
+static const unsigned long CV4L2_VIDIOC_ENUM_FRAMEINTERVALS = VIDIOC_ENUM_FRAMEINTERVALS;
+static const unsigned long CV4L2_VIDIOC_ENCODER_CMD = VIDIOC_ENCODER_CMD;
+static const unsigned long CV4L2_VIDIOC_TRY_ENCODER_CMD = VIDIOC_TRY_ENCODER_CMD;
+static const unsigned long CV4L2_VIDIOC_DQEVENT = VIDIOC_DQEVENT;
+static const unsigned long CV4L2_VIDIOC_SUBSCRIBE_EVENT = VIDIOC_SUBSCRIBE_EVENT;
+static const unsigned long CV4L2_VIDIOC_UNSUBSCRIBE_EVENT = VIDIOC_UNSUBSCRIBE_EVENT;
+static const unsigned long CV4L2_VIDIOC_CREATE_BUFS = VIDIOC_CREATE_BUFS;
+static const unsigned long CV4L2_VIDIOC_PREPARE_BUF = VIDIOC_PREPARE_BUF;
+static const unsigned long CV4L2_VIDIOC_G_SELECTION = VIDIOC_G_SELECTION;
+static const unsigned long CV4L2_VIDIOC_S_SELECTION = VIDIOC_S_SELECTION;
+static const unsigned long CV4L2_VIDIOC_G_CROP = VIDIOC_G_CROP;
+static const unsigned long CV4L2_VIDIOC_S_CROP = VIDIOC_S_CROP;
+static const unsigned long CV4L2_VIDIOC_CROPCAP = VIDIOC_CROPCAP;
+static const unsigned long CV4L2_VIDIOC_G_PRIORITY = VIDIOC_G_PRIORITY;
+static const unsigned long CV4L2_VIDIOC_S_PRIORITY = VIDIOC_S_PRIORITY;
+static const unsigned long CV4L2_VIDIOC_LOG_STATUS = VIDIOC_LOG_STATUS;
+static const unsigned long CV4L2_VIDIOC_ENUMINPUT = VIDIOC_ENUMINPUT;
+static const unsigned long CV4L2_VIDIOC_G_INPUT = VIDIOC_G_INPUT;
+static const unsigned long CV4L2_VIDIOC_S_INPUT = VIDIOC_S_INPUT;
+static const unsigned long CV4L2_VIDIOC_ENUMOUTPUT = VIDIOC_ENUMOUTPUT;
+
+static const uint32_t CV4L2_PIX_FMT_NV12 = V4L2_PIX_FMT_NV12;
+static const uint32_t CV4L2_PIX_FMT_NV21 = V4L2_PIX_FMT_NV21;
+static const uint32_t CV4L2_PIX_FMT_YUV420 = V4L2_PIX_FMT_YUV420;
+static const uint32_t CV4L2_PIX_FMT_YVU420 = V4L2_PIX_FMT_YVU420;
+static const uint32_t CV4L2_PIX_FMT_YUV422P = V4L2_PIX_FMT_YUV422P;
+static const uint32_t CV4L2_PIX_FMT_YUYV = V4L2_PIX_FMT_YUYV;
+static const uint32_t CV4L2_PIX_FMT_UYVY = V4L2_PIX_FMT_UYVY;
+static const uint32_t CV4L2_PIX_FMT_RGB24 = V4L2_PIX_FMT_RGB24;
+static const uint32_t CV4L2_PIX_FMT_BGR24 = V4L2_PIX_FMT_BGR24;
+static const uint32_t CV4L2_PIX_FMT_ABGR32 = V4L2_PIX_FMT_ABGR32;
+static const uint32_t CV4L2_PIX_FMT_ARGB32 = V4L2_PIX_FMT_ARGB32;
+static const uint32_t CV4L2_PIX_FMT_XBGR32 = V4L2_PIX_FMT_XBGR32;
+static const uint32_t CV4L2_PIX_FMT_GREY = V4L2_PIX_FMT_GREY;
+static const uint32_t CV4L2_PIX_FMT_NV12M = V4L2_PIX_FMT_NV12M;
+static const uint32_t CV4L2_PIX_FMT_NV21M = V4L2_PIX_FMT_NV21M;
+static const uint32_t CV4L2_PIX_FMT_YUV420M = V4L2_PIX_FMT_YUV420M;
+static const uint32_t CV4L2_PIX_FMT_YVU420M = V4L2_PIX_FMT_YVU420M;
+static const uint32_t CV4L2_PIX_FMT_H264 = V4L2_PIX_FMT_H264;
+static const uint32_t CV4L2_PIX_FMT_HEVC = V4L2_PIX_FMT_HEVC;
+static const uint32_t CV4L2_PIX_FMT_FWHT = V4L2_PIX_FMT_FWHT;
+static const uint32_t CV4L2_PIX_FMT_MJPEG = V4L2_PIX_FMT_MJPEG;
+static const uint32_t CV4L2_PIX_FMT_JPEG = V4L2_PIX_FMT_JPEG;
+
+/* NVIDIA's name for HEVC (devices.md A.4); mainline has never used it. */
+static const uint32_t CV4L2_PIX_FMT_H265 = v4l2_fourcc('H', '2', '6', '5');
+
+/* Newer than Debian 12's headers (6.1); the values are kernel ABI and cannot change. */
+#ifndef V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS
+#define V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS (1 << 7)
+#endif
+#ifndef V4L2_CID_MPEG_VIDEO_AVERAGE_QP
+#define V4L2_CID_MPEG_VIDEO_AVERAGE_QP (V4L2_CID_CODEC_BASE + 657)
+#endif
+
+/* Every function below returns a result, or -errno. errno itself never crosses into Swift. */
+int cv4l2_open(const char *_Nonnull path, int flags);
+int cv4l2_close(int fd);
+int cv4l2_ioctl(int fd, unsigned long request, void *_Nullable argument);
+
+/* Maps shared, readable and writable; the address goes to *address. */
+int cv4l2_mmap(int fd, size_t length, int64_t offset, void *_Nullable *_Nonnull address);
+int cv4l2_munmap(void *_Nonnull address, size_t length);
+
+/* Waits for `events` (poll(2) bits) on `fd`, for `wake` becoming readable, or for the timeout
+ * (-1: none), in one call. Returns the number of ready descriptors; the bits that came go to
+ * *revents, and *woken says whether `wake` was one of them. */
+int cv4l2_poll(int fd, short events, int wake, int64_t timeout_nanoseconds,
+               short *_Nonnull revents, int *_Nonnull woken);
+
+int cv4l2_eventfd_create(void);
+int cv4l2_eventfd_signal(int fd);
+int cv4l2_eventfd_drain(int fd);
+
+int cv4l2_memfd_create(const char *_Nonnull name);
+int64_t cv4l2_monotonic_nanoseconds(void);
+
+/* Runs `body(context)` on a new detached thread called `name` (at most 15 bytes), with all
+ * signals blocked, so that they reach the threads of the program that owns them. */
+int cv4l2_thread_start(const char *_Nonnull name, void (*_Nonnull body)(void *_Nullable),
+                       void *_Nullable context);
+
+#endif

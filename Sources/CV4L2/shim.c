@@ -1,0 +1,94 @@
+#include "CV4L2.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+static int checked(int result) { return result == -1 ? -errno : result; }
+
+int cv4l2_open(const char *path, int flags) { return checked(open(path, flags | O_CLOEXEC)); }
+
+int cv4l2_close(int fd) { return checked(close(fd)); }
+
+int cv4l2_ioctl(int fd, unsigned long request, void *argument) {
+  return checked(ioctl(fd, request, argument));
+}
+
+int cv4l2_mmap(int fd, size_t length, int64_t offset, void **address) {
+  void *mapped = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+  if (mapped == MAP_FAILED) return -errno;
+  *address = mapped;
+  return 0;
+}
+
+int cv4l2_munmap(void *address, size_t length) { return checked(munmap(address, length)); }
+
+int cv4l2_poll(int fd, short events, int wake, int64_t timeout_nanoseconds, short *revents,
+               int *woken) {
+  struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = wake, .events = POLLIN}};
+  struct timespec timeout = {
+      .tv_sec = timeout_nanoseconds / 1000000000, .tv_nsec = timeout_nanoseconds % 1000000000};
+  int count = checked(ppoll(fds, 2, timeout_nanoseconds < 0 ? NULL : &timeout, NULL));
+  *revents = count > 0 ? fds[0].revents : 0;
+  *woken = count > 0 && fds[1].revents != 0;
+  return count;
+}
+
+int cv4l2_eventfd_create(void) { return checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+int cv4l2_eventfd_signal(int fd) {
+  uint64_t one = 1;
+  return checked((int)write(fd, &one, sizeof one));
+}
+
+int cv4l2_eventfd_drain(int fd) {
+  uint64_t count;
+  return checked((int)read(fd, &count, sizeof count));
+}
+
+int cv4l2_memfd_create(const char *name) { return checked(memfd_create(name, MFD_CLOEXEC)); }
+
+int64_t cv4l2_monotonic_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+struct start {
+  void (*body)(void *);
+  void *context;
+};
+
+static void *run(void *argument) {
+  struct start start = *(struct start *)argument;
+  free(argument);
+  start.body(start.context);
+  return NULL;
+}
+
+int cv4l2_thread_start(const char *name, void (*body)(void *), void *context) {
+  struct start *start = malloc(sizeof *start);
+  if (!start) return -ENOMEM;
+  *start = (struct start){.body = body, .context = context};
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  int result = pthread_create(&thread, NULL, run, start);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (result != 0) {
+    free(start);
+    return -result;
+  }
+  pthread_setname_np(thread, name);
+  pthread_detach(thread);
+  return 0;
+}

@@ -1,0 +1,51 @@
+/// Something worth knowing that is no failure.
+public enum EncoderEvent: Hashable, Sendable {
+  /// The driver returned no picture for this frame.
+  case frameSkipped(presentationTime: Int64)
+  /// A buffer came back marked as spoiled.
+  case corruptPacket(presentationTime: Int64)
+  /// A picture came that belongs to no frame in flight; it was dropped.
+  case unmatchedPacket(byteCount: Int)
+  /// The stream's own size differs from the configured one.
+  case streamSizeDiffers(VideoSize)
+}
+
+/// How grave a log message is; the names are swift-log's.
+public enum LogLevel: Int, Comparable, Hashable, Sendable {
+  /// Every request.
+  case trace
+  /// What helps to find a mistake.
+  case debug
+  /// What was negotiated.
+  case info
+
+  /// Orders levels by gravity.
+  public static func < (left: LogLevel, right: LogLevel) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Where an encoder reports to; the library itself never prints.
+///
+/// The closures are called on the encoder's threads and must return quickly.
+public struct EncoderObserver: Sendable {
+  /// The least grave level that `log` wants.
+  public var level: LogLevel
+  /// Receives log messages.
+  public var log: (@Sendable (LogLevel, String) -> Void)?
+  /// Receives events.
+  public var event: (@Sendable (EncoderEvent) -> Void)?
+
+  /// Creates an observer.
+  public init(
+    level: LogLevel = .info, log: (@Sendable (LogLevel, String) -> Void)? = nil,
+    event: (@Sendable (EncoderEvent) -> Void)? = nil
+  ) {
+    self.level = level
+    self.log = log
+    self.event = event
+  }
+
+  package func emit(_ level: LogLevel, _ message: @autoclosure () -> String) {
+    guard let log, level >= self.level else { return }
+    log(level, message())
+  }
+}

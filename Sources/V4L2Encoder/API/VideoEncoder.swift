@@ -1,0 +1,69 @@
+/// What may be asked for one frame.
+public struct FrameOptions: Hashable, Sendable {
+  /// Make this frame a key frame.
+  public var forceKeyFrame: Bool
+
+  /// Creates options.
+  public init(forceKeyFrame: Bool = false) { self.forceKeyFrame = forceKeyFrame }
+}
+
+/// Turns raw frames into packets.
+///
+/// Frames go in by `encode`, packets come out of `packets`; read them from another task, since a
+/// device whose packets nobody takes stops taking frames.
+public protocol VideoEncoder: Sendable {
+  /// The packets in decode order; single-pass.
+  associatedtype Packets: AsyncSequence<EncodedPacket, EncoderError> & Sendable
+
+  /// What the driver granted, and every difference from what was asked.
+  var negotiated: NegotiationReport { get }
+
+  /// The packets in decode order; single-pass.
+  ///
+  /// The sequence ends after `close` and throws when the device fails. It does not end at a
+  /// drain, after which encoding may go on.
+  var packets: Packets { get }
+
+  /// Queues one frame; suspends while the device holds every input buffer.
+  ///
+  /// The frame's bytes are copied or converted before the call returns.
+  ///
+  /// - Throws: `invalidFrame`, `consumerStalled`, `deviceStalled`, `deviceLost`, `cancelled` or
+  ///   `closed`. After any of them no packet comes for this frame.
+  nonisolated(nonsending) func encode(
+    _ frame: VideoFrame, options: FrameOptions
+  ) async throws(EncoderError)
+
+  /// Lends the next mapped input buffer, to render into without a copy; suspends as `encode` does.
+  ///
+  /// - Throws: `consumerStalled`, `deviceStalled`, `deviceLost`, `cancelled` or `closed`.
+  nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer
+
+  /// Queues a buffer that `nextInputBuffer` lent.
+  ///
+  /// - Throws: as `encode(_:options:)`; a buffer from before a drain is an `invalidFrame`.
+  nonisolated(nonsending) func encode(
+    _ buffer: consuming InputBuffer, presentationTime: Int64, duration: Int64,
+    options: FrameOptions
+  ) async throws(EncoderError)
+
+  /// Waits until every queued frame's packet is in `packets`; encoding may go on afterwards.
+  ///
+  /// - Throws: `consumerStalled`, `deviceStalled`, `deviceLost`, `cancelled` or `closed`.
+  nonisolated(nonsending) func drain() async throws(EncoderError)
+
+  /// Gives the device back; packets that are already out can still be read.
+  nonisolated(nonsending) func close() async
+
+  /// What happened so far.
+  var statistics: EncoderStatistics { get }
+}
+
+extension VideoEncoder {
+  /// Queues one frame without options.
+  ///
+  /// - Throws: as `encode(_:options:)`.
+  public nonisolated(nonsending) func encode(_ frame: VideoFrame) async throws(EncoderError) {
+    try await encode(frame, options: FrameOptions())
+  }
+}

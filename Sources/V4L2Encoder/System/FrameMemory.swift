@@ -1,0 +1,65 @@
+internal import Glibc
+
+/// Bytes that hold raw pictures: allocated here, or lent by somebody who is told of their release.
+@safe public final class FrameMemory: Sendable {
+  /// How many bytes there are.
+  public let byteCount: Int
+  // Never reassigned; what lies behind it is written only before the memory is shared, or by an
+  // owner who promised so in `init(unsafeStart:)`.
+  private nonisolated(unsafe) let base: UnsafeMutableRawPointer
+  private let release: (@Sendable () -> Void)?
+
+  /// Allocates zeroed memory and lets `fill` write it.
+  ///
+  /// `fill` receives all bytes; afterwards they are immutable.
+  public init<Failure: Error>(
+    byteCount: Int, fill: (inout MutableRawSpan) throws(Failure) -> Void
+  ) throws(Failure) {
+    // 64: one cache line, and what the widest vector loads like.
+    unsafe self.base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+    self.byteCount = byteCount
+    self.release = nil
+    unsafe memset(base, 0, byteCount)
+    var span = unsafe MutableRawSpan(_unsafeStart: base, byteCount: byteCount)
+    try fill(&span)
+  }
+
+  /// Allocates a copy of `bytes`.
+  public convenience init(copying bytes: [UInt8]) {
+    self.init(byteCount: bytes.count) { (span: inout MutableRawSpan) in
+      unsafe span.withUnsafeMutableBytes { target in
+        unsafe bytes.withUnsafeBytes { source in unsafe target.copyMemory(from: source) }
+      }
+    }
+  }
+
+  /// Wraps memory that belongs to somebody else.
+  ///
+  /// - Parameters:
+  ///   - start: the first byte; must stay valid and unchanged until `release` is called.
+  ///   - byteCount: how many bytes there are.
+  ///   - release: called once, from any thread, when nobody needs the bytes any more.
+  @unsafe public init(
+    unsafeStart start: UnsafeRawPointer, byteCount: Int, release: @escaping @Sendable () -> Void
+  ) {
+    unsafe self.base = UnsafeMutableRawPointer(mutating: start)
+    self.byteCount = byteCount
+    self.release = release
+  }
+
+  deinit {
+    if let release { release() } else { unsafe base.deallocate() }
+  }
+
+  /// The bytes, readable while the memory is held.
+  public var bytes: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: byteCount)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// The first byte.
+  @unsafe package var start: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
+}

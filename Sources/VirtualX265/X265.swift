@@ -1,0 +1,2 @@
+/// Stands in until the back end is written.
+public enum VirtualX265Placeholder {}

@@ -1,0 +1,4 @@
+@main
+struct VirtualEncoderCommand {
+  static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+struct V4L2EncCommand {
+  static func main() {}
+}
