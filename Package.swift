@@ -54,8 +54,10 @@ let package = Package(
       name: "v4l2-virtual-encoder", dependencies: ["VirtualV4L2Device", "CFuse3", "CV4L2"],
       swiftSettings: upcoming),
     .target(
-      name: "TestSupport", dependencies: ["V4L2Encoder"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["V4L2Encoder", "CLibYUV"], path: "Tests/TestSupport",
       swiftSettings: upcoming),
+    .testTarget(
+      name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: upcoming),
     .testTarget(
       name: "V4L2EncoderTests", dependencies: ["V4L2Encoder", "CV4L2"], swiftSettings: upcoming),
     .testTarget(
