@@ -1,0 +1,46 @@
+import ClipRecorder
+import Testing
+import V4L2Encoder
+import VirtualV4L2Device
+
+@Suite struct ClipRecorderTests {
+  private static let size = VideoSize(width: 320, height: 240)
+
+  /// Pictures whose brightness tells them apart.
+  private func frames(_ count: Int) throws -> [VideoFrame] {
+    try (0..<count).map { index in
+      var bytes = [UInt8](repeating: 128, count: 320 * 240 * 3 / 2)
+      for sample in 0..<320 * 240 { bytes[sample] = UInt8(16 + (sample + index * 7) % 220) }
+      return try VideoFrame(
+        format: .i420, size: Self.size, memory: FrameMemory(copying: bytes),
+        presentationTime: Int64(index) * 33_333)
+    }
+  }
+
+  @Test func everyFrameBecomesAPacketWithItsTime() async throws {
+    let frames = try frames(20)
+    let clip = try await ClipRecorder(device: .virtual(VirtualDevice())).record(frames)
+    #expect(clip.packets.map(\.presentationTime) == frames.map(\.presentationTime))
+    #expect(clip.packets.allSatisfy { $0.byteCount > 4 })
+  }
+
+  @Test func playersCanStartAtScenes() async throws {
+    let frames = try frames(20)
+    let scenes = [frames[7].presentationTime, frames[15].presentationTime]
+    let clip = try await ClipRecorder(device: .virtual(VirtualDevice()))
+      .record(frames, scenes: Set(scenes))
+    #expect(clip.entryPoints == [0] + scenes)
+    for packet in clip.packets where packet.isKeyFrame { #expect(packet.hasParameterSets) }
+  }
+
+  @Test func nothingInNothingOut() async throws {
+    let clip = try await ClipRecorder(device: .virtual(VirtualDevice())).record([])
+    #expect(clip.packets.isEmpty)
+  }
+
+  @Test func aMissingDeviceIsAnErrorAndNoHang() async throws {
+    let recorder = ClipRecorder(device: .path("/dev/null"))
+    let frames = try frames(1)
+    await #expect(throws: EncoderError.self) { try await recorder.record(frames) }
+  }
+}

@@ -1,0 +1,42 @@
+# `make demo` shows the project at work, `make test` checks it; each installs what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help setup build release test lint format examples demo bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install the Debian packages that are missing
+	@Scripts/setup.sh
+
+build: setup ## build everything for debugging
+	swift build
+
+release: setup ## build v4l2enc and v4l2-virtual-encoder with optimization
+	swift build -c release --product v4l2enc
+	swift build -c release --product v4l2-virtual-encoder
+
+test: setup ## lint, build with warnings as errors, run all tests and the examples
+	@Scripts/test.sh
+
+lint: ## check the formatting
+	swift format lint --strict --parallel --recursive Sources Tests Examples Package.swift
+
+format: ## format all Swift files
+	swift format --in-place --parallel --recursive Sources Tests Examples Package.swift
+
+examples: setup ## build and run the example packages
+	@Scripts/examples.sh
+
+demo: release ## encode both clips to H.264 and HEVC through the virtual device, and compare
+	@Scripts/demo.sh
+
+bench: ## compare with FFmpeg and a bare C client; writes docs/benchmarks.md
+	@Scripts/setup.sh --bench
+	swift build -c release --product v4l2enc
+	swift build -c release --product v4l2-virtual-encoder
+	@python3 Benchmarks/bench.py
+
+clean: ## remove everything that was built
+	rm -rf .build demo-output Examples/*/.build
