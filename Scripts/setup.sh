@@ -87,7 +87,7 @@ install_missing() {
 check_swift() {
   local version
   command -v swift >/dev/null || fail "Swift 6.2 or newer is not on PATH. Get it from" \
-    "https://www.swift.org/install/linux/ :
+    "https://www.swift.org/install/linux/ (needs curl, ca-certificates and gnupg):
     curl -O https://download.swift.org/swiftly/linux/swiftly-$(uname -m).tar.gz
     tar zxf swiftly-$(uname -m).tar.gz && ./swiftly init
   then open a new shell and run it again."

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Compares v4l2enc with FFmpeg and a bare C client on one virtual device.
+
+Prints what it finds and writes docs/benchmarks.md. Nothing here fails for being slow.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import measure
+import report
+from clients import FRAME_BYTES, Client, ClientFailed, all_clients
+from device import Device
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--few", type=int, default=200, help="frames of a short run")
+    parser.add_argument("--many", type=int, default=1200, help="frames of a long run")
+    parser.add_argument("--memory-frames", type=int, default=10_000)
+    parser.add_argument("--output", default=os.path.join(ROOT, "docs", "benchmarks.md"))
+    return parser.parse_args()
+
+
+def compile_c(source, target, *flags):
+    path = os.path.join(ROOT, "Benchmarks", source)
+    subprocess.run(["cc", "-O2", "-Wall", "-o", target, path, *flags], check=True)
+
+
+def write_input(path, frames):
+    """A few different pictures over and over: no client can see that they repeat."""
+    pictures = [os.urandom(FRAME_BYTES) for _ in range(4)]
+    with open(path, "wb") as file:
+        for number in range(frames):
+            file.write(pictures[number % len(pictures)])
+
+
+def run(chosen, work):
+    release = os.path.join(ROOT, ".build", "release")
+    v4l2enc = os.path.join(release, "v4l2enc")
+    source = os.path.join(work, "input.yuv")
+    output = os.path.join(work, "output.h264")
+    bare_client = os.path.join(work, "bare-client")
+    counter = os.path.join(work, "count-allocations.so")
+    compile_c("bare-client.c", bare_client, "-lyuv")
+    compile_c("count-allocations.c", counter, "-shared", "-fPIC")
+    write_input(source, chosen.many)
+
+    with Device(os.path.join(release, "v4l2-virtual-encoder"),
+                os.path.join(work, "device")) as device:
+        clients = all_clients(v4l2enc, bare_client, device.path, device.video_link(), source)
+        ours = clients[0]
+        print("time", flush=True)
+        speeds = measure.speeds(clients, chosen.rounds, chosen.few, chosen.many, output)
+        print("system calls", flush=True)
+        calls = {
+            client.name: measure.calls_per_frame(
+                client, 100, 300, output, os.path.join(work, "strace.log"))
+            for client in clients}
+        print("allocations", flush=True)
+        allocations = measure.allocations_per_frame(
+            ours, counter, chosen.few, chosen.many, output, os.path.join(work, "allocations"))
+        print("memory", flush=True)
+        piped = Client(ours.name, ["-" if part == source else part for part in ours.command])
+        samples = {chosen.memory_frames // 10, chosen.memory_frames // 2, chosen.memory_frames}
+        memory = measure.memory(piped, samples, output)
+
+    text = report.page(speeds, calls, allocations, memory, chosen)
+    os.makedirs(os.path.dirname(chosen.output), exist_ok=True)
+    with open(chosen.output, "w") as file:
+        file.write(text)
+    print(f"\n{text}\nwritten to {chosen.output}")
+
+
+def main():
+    chosen = options()
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        sys.exit("bench: the device file needs root and /dev/fuse")
+    needed = (chosen.many + 10) * FRAME_BYTES
+    place = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 2 * needed else None
+    with tempfile.TemporaryDirectory(prefix="v4l2enc-bench-", dir=place) as work:
+        try:
+            run(chosen, work)
+        except ClientFailed as failure:
+            sys.exit(f"bench: {failure}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The programs that are compared, and how one run of a program is measured."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+
+WIDTH, HEIGHT, RATE = 1920, 1080, 30
+FRAME_BYTES = WIDTH * HEIGHT * 3 // 2
+BITRATE = 8_000_000
+RUN_LIMIT = 300
+
+
+@dataclass
+class Run:
+    """What one run of a client cost."""
+
+    cpu: float
+    wall: float
+
+
+class ClientFailed(Exception):
+    """A client ended with an error; the message holds what it said."""
+
+
+@dataclass
+class Client:
+    """A program that encodes the first frames of a raw file on the device."""
+
+    name: str
+    command: list
+
+    def arguments(self, frames, output):
+        values = {"frames": str(frames), "output": output}
+        return [part.format(**values) for part in self.command]
+
+    def run(self, frames, output, prefix=(), environment=None):
+        """Encodes once and returns what it cost; fails when nothing comes out."""
+        command = list(prefix) + self.arguments(frames, output)
+        with tempfile.TemporaryFile() as errors:
+            started = time.monotonic()
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                env={**os.environ, **(environment or {})})
+            alarm = threading.Timer(RUN_LIMIT, os.kill, (child.pid, signal.SIGKILL))
+            alarm.start()
+            _, status, usage = os.wait4(child.pid, 0)
+            alarm.cancel()
+            wall = time.monotonic() - started
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode != 0:
+                errors.seek(0)
+                said = errors.read().decode(errors="replace")[-2000:]
+                raise ClientFailed(f"{' '.join(command)}: {child.returncode}\n{said}")
+        if os.path.getsize(output) == 0:
+            raise ClientFailed(f"{' '.join(command)}: wrote nothing")
+        return Run(usage.ru_utime + usage.ru_stime, wall)
+
+
+def all_clients(v4l2enc, bare_client, device, ffmpeg_device, source):
+    """Ours, FFmpeg and the bare client, all reading the same file."""
+    size = f"{WIDTH}x{HEIGHT}"
+    return [
+        Client("v4l2enc", [
+            v4l2enc, "encode", source, "-o", "{output}", "--device", device, "--codec", "h264",
+            "--size", size, "--format", "i420", "--fps", str(RATE), "--frames", "{frames}",
+            "--bitrate", str(BITRATE), "--no-progress", "--quiet"]),
+        # The h264_v4l2m2m encoder finds its device among /dev/video*.
+        Client("FFmpeg h264_v4l2m2m", [
+            "ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-y", "-f", "rawvideo",
+            "-pix_fmt", "yuv420p", "-s", size, "-r", str(RATE), "-i", source, "-frames:v",
+            "{frames}", "-pix_fmt", "nv12", "-c:v", "h264_v4l2m2m", "-b:v", str(BITRATE), "-f",
+            "h264", "{output}"]),
+        Client("bare C client", [
+            bare_client, device, source, str(WIDTH), str(HEIGHT), "{frames}", "{output}"]),
+    ]

@@ -1,0 +1,126 @@
+"""What is measured: time, system calls, allocations, memory."""
+
+import collections
+import os
+import re
+import statistics
+import subprocess
+from dataclasses import dataclass
+
+from clients import FRAME_BYTES, Client, ClientFailed
+
+
+@dataclass
+class Speed:
+    """Medians over all rounds, and the spread of the steady CPU time."""
+
+    cpu: float  # per frame, whole run
+    steady_cpu: float  # per frame, without start and end
+    lowest: float
+    highest: float
+    rate: float  # frames per second, whole run
+
+
+def speeds(clients, rounds, few, many, output):
+    """Runs all clients in turn, so that what disturbs the machine disturbs all of them.
+
+    The steady cost is the difference between a long and a short run: starting a program costs
+    as much as hundreds of frames.
+    """
+    runs = {client.name: [] for client in clients}
+    for number in range(rounds):
+        for client in clients:
+            short = client.run(few, output)
+            long = client.run(many, output)
+            runs[client.name].append((short, long))
+            print(f"  round {number + 1}: {client.name}: {long.cpu:.3f} s CPU, "
+                  f"{many / long.wall:.0f} fps", flush=True)
+    result = {}
+    for name, pairs in runs.items():
+        steady = [(long.cpu - short.cpu) / (many - few) for short, long in pairs]
+        result[name] = Speed(
+            cpu=statistics.median(long.cpu / many for _, long in pairs),
+            steady_cpu=statistics.median(steady), lowest=min(steady), highest=max(steady),
+            rate=statistics.median(many / long.wall for _, long in pairs))
+    return result
+
+
+CALL = re.compile(r"^(\d+) +(?:<\.\.\. (\w+) resumed>|(\w+)\((?:\d+, ([A-Z][A-Z0-9_]+))?)")
+
+
+def count_calls(log):
+    """System calls by name, ioctls by request; calls that would block counted apart."""
+    counts = collections.Counter()
+    pending = {}
+    with open(log, errors="replace") as lines:
+        for line in lines:
+            match = CALL.match(line)
+            if not match:
+                continue
+            thread, resumed, name, request = match.groups()
+            if resumed:
+                name = pending.pop(thread, resumed)
+            else:
+                if name == "ioctl" and request:
+                    name = request
+                if "<unfinished" in line:
+                    pending[thread] = name
+                    continue
+            if name in ("VIDIOC_DQBUF", "VIDIOC_DQEVENT") and "= -1 EAGAIN" in line:
+                name += " (EAGAIN)"
+            counts[name] += 1
+    return counts
+
+
+def calls_per_frame(client, few, many, output, log):
+    """Steady system calls per frame, by the difference of two traced runs."""
+    counts = []
+    for frames in (few, many):
+        client.run(frames, output, prefix=["strace", "-f", "-qq", "-o", log])
+        counts.append(count_calls(log))
+        os.unlink(log)
+    names = set(counts[0]) | set(counts[1])
+    steady = {name: (counts[1][name] - counts[0][name]) / (many - few) for name in names}
+    return {name: value for name, value in steady.items() if abs(value) >= 0.005}
+
+
+def allocations_per_frame(client, counter, few, many, output, count_file):
+    """Steady heap allocations per frame, by the difference of two counted runs."""
+    counts = []
+    for frames in (few, many):
+        client.run(frames, output,
+                   environment={"LD_PRELOAD": counter, "ALLOCATION_COUNT": count_file})
+        with open(count_file) as file:
+            counts.append(int(file.read()))
+    return (counts[1] - counts[0]) / (many - few)
+
+
+def resident(pid):
+    """Resident bytes of a process."""
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    raise ClientFailed(f"process {pid} has no memory any more")
+
+
+def memory(client: Client, samples, output):
+    """Feeds a client that reads standard input and samples resident memory after each number of frames."""
+    frames = max(samples)
+    command = client.arguments(frames, output)
+    picture = os.urandom(FRAME_BYTES)
+    found = {}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        try:
+            for number in range(1, frames + 1):
+                child.stdin.write(picture)
+                if number in samples:
+                    child.stdin.flush()
+                    found[number] = resident(child.pid)
+            child.stdin.close()
+        except BrokenPipeError:
+            pass
+        said = child.stderr.read().decode(errors="replace")
+    if child.returncode != 0:
+        raise ClientFailed(f"{' '.join(command)}: {child.returncode}\n{said}")
+    return found
