@@ -1,0 +1,71 @@
+/// What one access unit contains up to its first slice.
+package struct AccessUnitInfo: Hashable, Sendable {
+  /// Whether there is a picture, not only headers.
+  package var hasPicture = false
+  /// Whether decoding can start at the picture: IDR of H.264, any IRAP of HEVC.
+  package var isKeyFrame = false
+  /// Whether a video parameter set comes before the picture; HEVC only.
+  package var hasVPS = false
+  /// Whether a sequence parameter set comes before the picture.
+  package var hasSPS = false
+  /// Whether a picture parameter set comes before the picture.
+  package var hasPPS = false
+  /// Where the parameter sets before the picture are, from the first one's start code to the last
+  /// one's end; empty when there are none.
+  package var parameterSets: Range<Int> = 0..<0
+  /// Whether the access unit begins with an access unit delimiter.
+  package var beginsWithDelimiter = false
+  /// Where parameter sets may be inserted: behind the delimiter, else at the start.
+  package var insertionOffset = 0
+
+  /// The codec that was looked for.
+  package var codec: VideoCodec
+
+  /// Whether a decoder can start with what comes before the picture.
+  package var hasAllParameterSets: Bool {
+    hasSPS && hasPPS && (hasVPS || codec == .h264)
+  }
+
+  /// Whether there is any parameter set before the picture.
+  package var hasAnyParameterSet: Bool { hasSPS || hasPPS || hasVPS }
+}
+
+/// Reads from the bitstream what drivers' flags do not tell reliably.
+package enum AccessUnitInspector {
+  /// Looks at one access unit in Annex B form, up to its first slice.
+  ///
+  /// The slices, nearly all of the bytes, are not read.
+  package static func inspect(_ bytes: RawSpan, codec: VideoCodec) -> AccessUnitInfo {
+    var info = AccessUnitInfo(codec: codec)
+    let scanner = StartCodeScanner(bytes)
+    var current = scanner.next(from: 0)
+    var isFirst = true
+    while let unit = current {
+      let kind = NALUnitKind(header: bytes.byte(at: unit.header), codec: codec)
+      if case .picture(let isKey) = kind {
+        info.hasPicture = true
+        info.isKeyFrame = isKey
+        return info
+      }
+      current = scanner.next(from: unit.header)
+      let end = current?.start ?? bytes.byteCount
+      switch kind {
+      case .videoParameterSet: info.hasVPS = true
+      case .sequenceParameterSet: info.hasSPS = true
+      case .pictureParameterSet: info.hasPPS = true
+      case .delimiter where isFirst:
+        info.beginsWithDelimiter = true
+        info.insertionOffset = end
+      case .delimiter, .picture, .other: break
+      }
+      switch kind {
+      case .videoParameterSet, .sequenceParameterSet, .pictureParameterSet:
+        let start = info.parameterSets.isEmpty ? unit.start : info.parameterSets.lowerBound
+        info.parameterSets = start..<end
+      case .delimiter, .picture, .other: break
+      }
+      isFirst = false
+    }
+    return info
+  }
+}
