@@ -1,0 +1,203 @@
+internal import CV4L2
+internal import Glibc
+internal import V4L2Encoder
+
+/// QUERYCTRL, QUERY_EXT_CTRL, QUERYMENU, G/S_CTRL and G/S/TRY_EXT_CTRLS.
+extension HandleState {
+  /// Finds what QUERYCTRL and QUERY_EXT_CTRL ask for.
+  private func find(_ identifier: UInt32) -> Int? {
+    let next = identifier & UInt32(V4L2_CTRL_FLAG_NEXT_CTRL) != 0
+    let nextCompound = identifier & UInt32(V4L2_CTRL_FLAG_NEXT_COMPOUND) != 0
+    let plain =
+      identifier & ~(UInt32(V4L2_CTRL_FLAG_NEXT_CTRL) | UInt32(V4L2_CTRL_FLAG_NEXT_COMPOUND))
+    if next { return ControlTable.controls.firstIndex { $0.identifier > plain } }
+    // The device has no compound control.
+    return nextCompound ? nil : ControlTable.index(of: plain)
+  }
+
+  func queryControl(_ argument: inout v4l2_queryctrl) -> Int32 {
+    guard let index = find(argument.id) else { return -EINVAL }
+    let control = ControlTable.controls[index]
+    var answer = v4l2_queryctrl()
+    answer.id = control.identifier
+    answer.type = control.type
+    store(control.name, in: &answer.name)
+    answer.minimum = Int32(control.minimum)
+    answer.maximum = Int32(control.maximum)
+    answer.step = Int32(control.step)
+    answer.default_value = Int32(control.initial)
+    answer.flags = control.flags
+    argument = answer
+    return 0
+  }
+
+  func queryExtendedControl(_ argument: inout v4l2_query_ext_ctrl) -> Int32 {
+    guard let index = find(argument.id) else { return -EINVAL }
+    let control = ControlTable.controls[index]
+    var answer = v4l2_query_ext_ctrl()
+    answer.id = control.identifier
+    answer.type = control.type
+    store(control.name, in: &answer.name)
+    answer.minimum = control.minimum
+    answer.maximum = control.maximum
+    answer.step = UInt64(control.step)
+    answer.default_value = control.initial
+    answer.flags = control.flags
+    answer.elem_size = 4
+    answer.elems = 1
+    argument = answer
+    return 0
+  }
+
+  func queryMenu(_ argument: inout v4l2_querymenu) -> Int32 {
+    guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
+    let items = ControlTable.controls[index].items
+    guard Int(argument.index) < items.count, let name = items[Int(argument.index)] else {
+      return -EINVAL
+    }
+    store(name, in: &argument.name)
+    argument.reserved = 0
+    return 0
+  }
+
+  func getControl(_ argument: inout v4l2_control) -> Int32 {
+    guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
+    guard ControlTable.controls[index].kind != .classTitle else { return -EINVAL }
+    guard ControlTable.controls[index].isReadable else { return -EACCES }
+    argument.value = Int32(controls[index: index])
+    return 0
+  }
+
+  mutating func setControl(_ argument: inout v4l2_control, effects: inout Effects) -> Int32 {
+    guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
+    guard ControlTable.controls[index].isWritable else { return -EACCES }
+    switch ControlTable.controls[index].validated(Int64(argument.value)) {
+    case .failure(let error): return -error.rawValue
+    case .success(let value):
+      apply(value, to: index, effects: &effects)
+      argument.value = Int32(value)
+      return 0
+    }
+  }
+
+  /// What an EXT_CTRLS request does with the values.
+  enum ExtendedAction { case get, set, attempt }
+
+  mutating func extendedControls(
+    _ argument: inout v4l2_ext_controls, _ action: ExtendedAction, caller: any CallerMemory,
+    effects: inout Effects
+  ) -> Int32 {
+    let count = Int(argument.count)
+    argument.error_idx = argument.count
+    argument.reserved = 0
+    let which = argument.which
+    let isDefault = which == UInt32(V4L2_CTRL_WHICH_DEF_VAL)
+    // Without media requests there is no request to read from or write to.
+    if which == UInt32(V4L2_CTRL_WHICH_REQUEST_VAL) { return -EINVAL }
+    if isDefault, action != .get { return -EINVAL }
+    if count == 0 { return checkClass(which) }
+    guard count <= 1024 else { return -EINVAL }
+    let address = UInt64(UInt(bitPattern: argument.controls))
+    guard address != 0 else { return -EFAULT }
+
+    var items = [v4l2_ext_control](repeating: v4l2_ext_control(), count: count)
+    let copied = items.withUnsafeMutableBytes { caller.read(address, into: $0) }
+    guard copied == 0 else { return copied }
+
+    var indexes: [Int] = []
+    indexes.reserveCapacity(count)
+    for (position, item) in items.enumerated() {
+      // A wrong class or an unknown id never touched anything: TRY tells which one it was.
+      guard isSelected(item.id, which), let index = ControlTable.index(of: item.id) else {
+        if action == .attempt { argument.error_idx = UInt32(position) }
+        return -EINVAL
+      }
+      indexes.append(index)
+    }
+    let result =
+      action == .get
+      ? read(&items, indexes, isDefault: isDefault)
+      : write(&items, indexes, action, &argument, effects: &effects)
+    guard result == 0 else { return result }
+    argument.error_idx = argument.count
+    return items.withUnsafeBytes { caller.write(address, from: $0) }
+  }
+
+  private func checkClass(_ which: UInt32) -> Int32 {
+    if which == UInt32(V4L2_CTRL_WHICH_CUR_VAL) || which == UInt32(V4L2_CTRL_WHICH_DEF_VAL) {
+      return 0
+    }
+    return ControlTable.index(of: which | 1) == nil ? -EINVAL : 0
+  }
+
+  private func isSelected(_ identifier: UInt32, _ which: UInt32) -> Bool {
+    which == UInt32(V4L2_CTRL_WHICH_CUR_VAL) || which == UInt32(V4L2_CTRL_WHICH_DEF_VAL)
+      || identifier & 0x0fff_0000 == which & 0x0fff_0000
+  }
+
+  private func read(
+    _ items: inout [v4l2_ext_control], _ indexes: [Int], isDefault: Bool
+  ) -> Int32 {
+    for index in indexes where !ControlTable.controls[index].isReadable { return -EACCES }
+    for (position, index) in indexes.enumerated() {
+      items[position].value = Int32(
+        isDefault ? ControlTable.controls[index].initial : controls[index: index])
+    }
+    return 0
+  }
+
+  /// Checks all values before the first one takes effect.
+  private mutating func write(
+    _ items: inout [v4l2_ext_control], _ indexes: [Int], _ action: ExtendedAction,
+    _ argument: inout v4l2_ext_controls, effects: inout Effects
+  ) -> Int32 {
+    var values: [Int64] = []
+    values.reserveCapacity(indexes.count)
+    for (position, index) in indexes.enumerated() {
+      // S_EXT_CTRLS that changed nothing says `count`; only TRY may name the culprit.
+      if action == .attempt { argument.error_idx = UInt32(position) }
+      guard ControlTable.controls[index].isWritable else { return -EACCES }
+      switch ControlTable.controls[index].validated(Int64(items[position].value)) {
+      case .failure(let error): return -error.rawValue
+      case .success(let value): values.append(value)
+      }
+    }
+    for (position, index) in indexes.enumerated() {
+      items[position].value = Int32(values[position])
+      if action == .set { apply(values[position], to: index, effects: &effects) }
+    }
+    return 0
+  }
+
+  /// Stores a checked value, tells a running codec and whoever listens.
+  private mutating func apply(_ value: Int64, to index: Int, effects: inout Effects) {
+    let control = ControlTable.controls[index]
+    let isButton = control.kind == .button
+    if isButton {
+      forcesNextKeyFrame = true
+    } else {
+      guard controls[index: index] != value else { return }
+      controls[index: index] = value
+      settingsGeneration += 1
+    }
+    guard events.wantsFeedback(control.identifier) else { return }
+    events.post(controlEvent(index, changes: UInt32(V4L2_EVENT_CTRL_CH_VALUE)))
+    effects.notifies = true
+  }
+
+  func controlEvent(_ index: Int, changes: UInt32) -> v4l2_event {
+    let control = ControlTable.controls[index]
+    var event = v4l2_event()
+    event.type = UInt32(V4L2_EVENT_CTRL)
+    event.id = control.identifier
+    event.u.ctrl.changes = changes
+    event.u.ctrl.type = control.type
+    event.u.ctrl.flags = control.flags
+    event.u.ctrl.value = Int32(controls[index: index])
+    event.u.ctrl.minimum = Int32(control.minimum)
+    event.u.ctrl.maximum = Int32(control.maximum)
+    event.u.ctrl.step = Int32(control.step)
+    event.u.ctrl.default_value = Int32(control.initial)
+    return event
+  }
+}

@@ -1,0 +1,90 @@
+extension VirtualDevice {
+  /// What kind of encoder a virtual device is.
+  public struct Configuration: Hashable, Sendable {
+    /// Which of V4L2's two buffer interfaces a device speaks.
+    public enum Interface: String, Hashable, Sendable, CaseIterable {
+      /// Buffers of one or more planes; most encoders speak this one.
+      case multiplanar = "mplane"
+      /// Buffers of one plane.
+      case singlePlanar = "splane"
+    }
+
+    /// What encodes H.264.
+    public enum H264Codec: String, Hashable, Sendable, CaseIterable {
+      /// A real encoder, Cisco's OpenH264.
+      case openH264 = "openh264"
+      /// Synthetic access units that cost nothing and decode to nothing.
+      case null
+      /// The device does not encode H.264.
+      case none
+    }
+
+    /// What encodes HEVC.
+    public enum HEVCCodec: String, Hashable, Sendable, CaseIterable {
+      #if VirtualCodecs
+      /// A real encoder, x265.
+      case x265
+      #endif
+      /// Synthetic access units that cost nothing and decode to nothing.
+      case null
+      /// The device does not encode HEVC.
+      case none
+    }
+
+    /// Which of V4L2's two buffer interfaces the device speaks.
+    public var api: Interface
+    /// What encodes H.264.
+    public var h264: H264Codec
+    /// What encodes HEVC.
+    public var hevc: HEVCCodec
+    /// How many frames a `null` codec holds back, as an encoder with B-frames does.
+    public var nullDelay: Int
+
+    /// The default for HEVC: a real encoder if this build has one.
+    public static var bestHEVC: HEVCCodec {
+      #if VirtualCodecs
+      .x265
+      #else
+      .null
+      #endif
+    }
+
+    /// Creates a configuration; the defaults are real encoders behind the multi-planar interface.
+    public init(
+      api: Interface = .multiplanar, h264: H264Codec = .openH264, hevc: HEVCCodec = bestHEVC,
+      nullDelay: Int = 0
+    ) {
+      self.api = api
+      self.h264 = h264
+      self.hevc = hevc
+      self.nullDelay = nullDelay
+    }
+  }
+}
+
+extension VirtualDevice.Configuration {
+  /// The codecs in the order of ENUM_FMT.
+  var codecs: [CodedFormat.Codec] {
+    (h264 == .none ? [] : [.h264]) + (hevc == .none ? [] : [.hevc])
+  }
+
+  /// Opens a codec; nil when it refuses the settings.
+  func makeBackend(_ settings: CodecSettings) -> (any CodecBackend)? {
+    switch settings.codec {
+    case .h264:
+      switch h264 {
+      case .openH264: NullBackend(settings, delay: max(0, nullDelay))
+      case .null: NullBackend(settings, delay: max(0, nullDelay))
+      case .none: nil
+      }
+    case .hevc:
+      switch hevc {
+      #if VirtualCodecs
+      case .x265: NullBackend(settings, delay: max(0, nullDelay))
+      #endif
+      case .null: NullBackend(settings, delay: max(0, nullDelay))
+      case .none: nil
+      }
+    }
+  }
+}

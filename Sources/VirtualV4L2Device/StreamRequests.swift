@@ -1,0 +1,250 @@
+internal import CV4L2
+internal import Glibc
+internal import V4L2Encoder
+
+/// PREPARE_BUF, QBUF, DQBUF, STREAMON, STREAMOFF and ENCODER_CMD.
+extension HandleState {
+  /// PREPARE_BUF (`queues` false) and QBUF.
+  mutating func queueBuffer(
+    _ argument: inout v4l2_buffer, queues: Bool, caller: any CallerMemory,
+    effects: inout Effects
+  ) -> Int32 {
+    guard let direction = direction(of: argument.type) else { return -EINVAL }
+    let index = Int(argument.index)
+    guard index < self[direction].buffers.count, argument.memory == self[direction].memory else {
+      return -EINVAL
+    }
+    if argument.flags & UInt32(V4L2_BUF_FLAG_REQUEST_FD) != 0 {
+      return direction == .capture ? -EPERM : -EBADR
+    }
+    let planeCount = self[direction].buffers[index].planes.count
+    var failure: Int32 = 0
+    guard
+      var exchange = BufferArgument(
+        argument, isMultiplanar: isMultiplanar, planeCount: planeCount, caller: caller,
+        failure: &failure)
+    else { return failure }
+    guard self[direction].buffers[index].state == .dequeued else { return -EINVAL }
+    if !self[direction].buffers[index].isPrepared || !queues {
+      guard !self[direction].buffers[index].isPrepared else { return -EINVAL }
+      failure = prepare(exchange, direction, index, caller: caller)
+      guard failure == 0 else { return failure }
+      self[direction].buffers[index].isPrepared = true
+    }
+    if queues {
+      take(argument, direction, index)
+      if direction == .capture, drain.isDraining {
+        endDrainWithoutFrames()
+        effects.notifies = true
+      }
+    }
+    exchange.describe(self[direction].buffers[index], index: index, in: self[direction])
+    failure = exchange.writePlanes(planeCount, caller: caller)
+    argument = exchange.header
+    if queues { effects.wakesWorker = true }
+    return failure
+  }
+
+  /// Checks the planes as vb2 does and attaches imported memory.
+  private mutating func prepare(
+    _ exchange: BufferArgument, _ direction: Direction, _ index: Int, caller: any CallerMemory
+  ) -> Int32 {
+    let needed = planeLengths(direction)
+    let memory = self[direction].memory
+    var planes = self[direction].buffers[index].planes
+    guard planes.count == needed.count else { return -EINVAL }
+    if direction == .output {
+      guard exchange.header.field != V4L2_FIELD_ALTERNATE.rawValue else { return -EINVAL }
+    }
+    for number in planes.indices {
+      let user = exchange.plane(number)
+      let failure = attach(user, to: &planes[number], memory, needed[number], caller)
+      guard failure == 0 else { return failure }
+      guard Int(planes[number].length) >= needed[number] else { return -EINVAL }
+      guard direction == .output else {
+        planes[number].bytesUsed = 0
+        planes[number].dataOffset = 0
+        continue
+      }
+      // An OUTPUT buffer that says it is empty is a full one: old clients never fill it in.
+      let used = user.bytesUsed == 0 ? planes[number].length : user.bytesUsed
+      guard used <= planes[number].length else { return -EINVAL }
+      guard user.dataOffset == 0 || user.dataOffset < used else { return -EINVAL }
+      planes[number].bytesUsed = used
+      planes[number].dataOffset = user.dataOffset
+    }
+    self[direction].buffers[index].planes = planes
+    return 0
+  }
+
+  private func attach(
+    _ user: BufferArgument.UserPlane, to plane: inout PlaneBuffer, _ memory: UInt32,
+    _ needed: Int, _ caller: any CallerMemory
+  ) -> Int32 {
+    switch memory {
+    case V4L2_MEMORY_USERPTR.rawValue:
+      guard caller.sharesAddressSpace,
+        let address = UnsafeMutableRawPointer(
+          bitPattern: UInt(user.pointer))
+      else { return -EINVAL }
+      guard Int(user.length) >= needed else { return -EINVAL }
+      plane.address = address
+      plane.length = user.length
+      plane.userValue = user.pointer
+    case V4L2_MEMORY_DMABUF.rawValue:
+      guard user.descriptor >= 0 else { return -EINVAL }
+      let descriptor = caller.duplicateDescriptor(user.descriptor)
+      guard descriptor >= 0 else { return -EINVAL }
+      switch ImportedMemory.adopt(descriptor, previous: plane.imported) {
+      case .failure(let error): return -error.rawValue
+      case .success(let imported):
+        let length = user.length == 0 ? imported.length : Int(user.length)
+        guard length <= imported.length, length >= needed else { return -EINVAL }
+        plane.imported = imported
+        plane.address = imported.address
+        plane.length = UInt32(clamping: length)
+        plane.userValue = UInt64(user.descriptor)
+      }
+    default: break
+    }
+    return 0
+  }
+
+  /// Moves a prepared buffer to the worker's queue.
+  private mutating func take(_ argument: v4l2_buffer, _ direction: Direction, _ index: Int) {
+    var kept = UInt32(V4L2_BUF_FLAG_TSTAMP_SRC_MASK)
+    if direction == .output {
+      kept |= UInt32(
+        V4L2_BUF_FLAG_TIMECODE | V4L2_BUF_FLAG_KEYFRAME | V4L2_BUF_FLAG_PFRAME
+          | V4L2_BUF_FLAG_BFRAME)
+      self[direction].buffers[index].timestamp = argument.timestamp
+      self[direction].buffers[index].field =
+        argument.field == V4L2_FIELD_ANY.rawValue ? V4L2_FIELD_NONE.rawValue : argument.field
+      self[direction].buffers[index].forcesKeyFrame = forcesNextKeyFrame
+      forcesNextKeyFrame = false
+      if argument.flags & UInt32(V4L2_BUF_FLAG_TIMECODE) != 0 {
+        self[direction].buffers[index].timecode = argument.timecode
+      }
+    } else {
+      kept = 0
+      self[direction].buffers[index].field = V4L2_FIELD_NONE.rawValue
+    }
+    self[direction].buffers[index].flags = argument.flags & kept
+    self[direction].buffers[index].isFaulty = false
+    self[direction].buffers[index].state = .queued
+    self[direction].queued.append(index)
+    self[direction].outstanding += 1
+  }
+
+  mutating func dequeueBuffer(
+    _ argument: inout v4l2_buffer, caller: any CallerMemory, effects: inout Effects
+  ) -> Int32 {
+    guard let direction = direction(of: argument.type), self[direction].isStreaming else {
+      return -EINVAL
+    }
+    guard argument.memory == self[direction].memory else { return -EINVAL }
+    guard !self[direction].lastWasDequeued else { return -EPIPE }
+    guard let index = self[direction].done.first else { return -EAGAIN }
+    let planeCount = self[direction].buffers[index].planes.count
+    var failure: Int32 = 0
+    guard
+      var exchange = BufferArgument(
+        argument, isMultiplanar: isMultiplanar, planeCount: planeCount, caller: caller,
+        failure: &failure)
+    else { return failure }
+    var buffer = self[direction].buffers[index]
+    buffer.state = .dequeued
+    buffer.isPrepared = false
+    exchange.describe(buffer, index: index, in: self[direction])
+    failure = exchange.writePlanes(planeCount, caller: caller)
+    guard failure == 0 else { return failure }
+    self[direction].done.removeFirst()
+    self[direction].outstanding -= 1
+    self[direction].buffers[index] = buffer
+    if direction == .capture, buffer.flags & UInt32(V4L2_BUF_FLAG_LAST) != 0 {
+      self[direction].lastWasDequeued = true
+    }
+    argument = exchange.header
+    return 0
+  }
+
+  mutating func streamOn(_ type: UInt32, effects: inout Effects) -> Int32 {
+    guard let direction = direction(of: type) else { return -EINVAL }
+    if self[direction].isStreaming { return 0 }
+    guard self[direction].isBusy else { return -EINVAL }
+    self[direction].isStreaming = true
+    if direction == .output { drain.lastSource = nil }
+    effects.wakesWorker = true
+    return 0
+  }
+
+  /// Stops a queue; the caller ends the worker first and then calls `finishStreamOff`.
+  func streamOff(_ type: UInt32, effects: inout Effects) -> Int32 {
+    guard let direction = direction(of: type) else { return -EINVAL }
+    effects.stops = direction
+    effects.notifies = true
+    return 0
+  }
+
+  mutating func finishStreamOff(_ direction: Direction) {
+    self[direction].cancel()
+    switch direction {
+    case .capture:
+      drain = DrainState()
+    case .output:
+      // A drain goes on without the frames that went back: the next CAPTURE buffer is the last.
+      drain.lastSource = nil
+      endDrainWithoutFrames()
+    }
+  }
+
+  /// Ends a drain whose frames went back with STREAMOFF of OUTPUT.
+  private mutating func endDrainWithoutFrames() {
+    guard drain.isDraining, !output.isStreaming, worker == .none, capture.isStreaming,
+      !capture.queued.isEmpty
+    else { return }
+    completeLast(capture.queued.removeFirst())
+  }
+
+  /// Gives an empty CAPTURE buffer the LAST flag and ends the drain.
+  mutating func completeLast(_ index: Int) {
+    capture.buffers[index].planes[0].bytesUsed = 0
+    capture.buffers[index].flags = UInt32(V4L2_BUF_FLAG_LAST)
+    capture.buffers[index].sequence = capture.sequence
+    capture.sequence &+= 1
+    capture.complete(index)
+    endDrain()
+  }
+
+  /// What follows the buffer that has the LAST flag.
+  mutating func endDrain() {
+    drain = DrainState()
+    drain.hasStopped = true
+    events.postEndOfStream()
+  }
+
+  mutating func encoderCommand(
+    _ argument: inout v4l2_encoder_cmd, isTrial: Bool, effects: inout Effects
+  ) -> Int32 {
+    let command = argument.cmd
+    argument = v4l2_encoder_cmd()
+    argument.cmd = command
+    guard command == UInt32(V4L2_ENC_CMD_START) || command == UInt32(V4L2_ENC_CMD_STOP) else {
+      return -EINVAL
+    }
+    guard !isTrial, output.isStreaming, capture.isStreaming else { return 0 }
+    guard !drain.isDraining else { return -EBUSY }
+    if command == UInt32(V4L2_ENC_CMD_STOP) {
+      guard !drain.hasStopped else { return 0 }
+      drain.isDraining = true
+      drain.lastSource = output.queued.last ?? output.buffers.firstIndex { $0.state == .active }
+      effects.wakesWorker = true
+    } else if drain.hasStopped {
+      drain.hasStopped = false
+      capture.lastWasDequeued = false
+      effects.wakesWorker = true
+      effects.notifies = true
+    }
+    return 0
+  }
+}

@@ -1,0 +1,91 @@
+internal import CV4L2
+internal import Glibc
+internal import V4L2Encoder
+
+/// One open file handle of a virtual device.
+final class VirtualHandle: ServedHandle {
+  private let monitor: Monitor<HandleState>
+  private let device: DeviceCore
+  private let observer = Locked<(@Sendable () -> Void)?>(nil)
+
+  init(device: DeviceCore) {
+    self.device = device
+    monitor = Monitor(HandleState(device: device))
+    device.register(monitor)
+  }
+
+  deinit { close() }
+
+  func ioctl(
+    _ request: UInt32, _ argument: UnsafeMutableRawPointer, caller: any CallerMemory
+  ) -> Int32 {
+    device.counters.count(request)
+    var effects = HandleState.Effects()
+    var result = monitor.withLock { state in
+      state.perform(UInt(request), argument, caller: caller, effects: &effects)
+    }
+    if let direction = effects.stops { stop(direction) }
+    if effects.wakesWorker, result == 0 { result = startWorker() }
+    if effects.notifies { notify() }
+    return result
+  }
+
+  func readiness() -> Readiness { monitor.withLock { $0.readiness } }
+
+  func onChange(_ handler: @escaping @Sendable () -> Void) {
+    observer.withLock { $0 = handler }
+  }
+
+  func close() {
+    let wasOpen = monitor.withLock { state in
+      defer { state.isClosed = true }
+      return !state.isClosed
+    }
+    guard wasOpen else { return }
+    endWorker { _ in }
+    monitor.withLock { $0.close() }
+    device.unregister()
+    notify()
+    observer.withLock { $0 = nil }
+  }
+
+  private func notify() {
+    let handler = observer.withLock { $0 }
+    handler?()
+  }
+
+  /// Starts the worker when both queues stream, or wakes it.
+  private func startWorker() -> Int32 {
+    let isNew = monitor.withLock { state in
+      guard state.output.isStreaming, state.capture.isStreaming, state.worker == .none,
+        !state.isClosed
+      else { return false }
+      state.worker = .running
+      return true
+    }
+    guard isNew else {
+      monitor.signal()
+      return 0
+    }
+    let result = EncodingWorker.start(monitor, device: device) { [weak self] in self?.notify() }
+    if result != 0 { monitor.withLock { $0.worker = .none } }
+    return result
+  }
+
+  private func stop(_ direction: Direction) {
+    endWorker { $0[direction].isStreaming = false }
+    monitor.withLock { $0.finishStreamOff(direction) }
+    // Another thread may have started the queue again meanwhile.
+    _ = startWorker()
+  }
+
+  /// Waits until the job in hand is done and the thread has let go of every buffer.
+  private func endWorker(_ prepare: (inout HandleState) -> Void) {
+    monitor.withLock { state in
+      prepare(&state)
+      if state.worker == .running { state.worker = .stopping }
+    }
+    monitor.signal()
+    monitor.wait { $0.worker == .none ? () : nil }
+  }
+}
