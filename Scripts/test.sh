@@ -23,7 +23,9 @@ step "tests"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-swift test "${strict[@]}" 2>&1 | tee "$log" || status=$?
+# Every test has its own deadlines; this one is for a runner that hangs itself.
+timeout --kill-after=10 600 swift test "${strict[@]}" 2>&1 | tee "$log" || status=$?
+if [ "$status" -eq 124 ]; then printf 'swift test took longer than 600 s\n' >&2; fi
 if [ "$status" -ne 0 ]; then
   printf '\n== failed tests\n'
   grep -E '^✘|error:' "$log" | tail -n 40 || true
