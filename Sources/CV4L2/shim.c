@@ -62,6 +62,12 @@ int64_t cv4l2_monotonic_nanoseconds(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+void cv4l2_sleep_nanoseconds(int64_t duration) {
+  struct timespec rest = {.tv_sec = duration / 1000000000, .tv_nsec = duration % 1000000000};
+  while (nanosleep(&rest, &rest) == -1 && errno == EINTR) {
+  }
+}
+
 struct start {
   void (*body)(void *);
   void *context;

@@ -106,10 +106,47 @@ int cv4l2_eventfd_drain(int fd);
 
 int cv4l2_memfd_create(const char *_Nonnull name);
 int64_t cv4l2_monotonic_nanoseconds(void);
+void cv4l2_sleep_nanoseconds(int64_t duration);
 
 /* Runs `body(context)` on a new detached thread called `name` (at most 15 bytes), with all
  * signals blocked, so that they reach the threads of the program that owns them. */
 int cv4l2_thread_start(const char *_Nonnull name, void (*_Nonnull body)(void *_Nullable),
                        void *_Nullable context);
+
+/* v4l2_buffer and v4l2_format differ between the single- and the multi-planar API and hide what
+ * matters in unions. Swift sees these flat forms; the functions below convert them by buffer type. */
+enum { CV4L2_PLANES = 4 };
+
+typedef struct {
+  uint32_t bytesused, length, data_offset, mem_offset;
+} cv4l2_plane;
+
+typedef struct {
+  uint32_t type, memory, index, flags, sequence, plane_count;
+  int64_t timestamp_microseconds;
+  cv4l2_plane planes[CV4L2_PLANES];
+} cv4l2_buffer;
+
+/* The planes pointer of `buffer` points into `planes`: valid while the struct stays in place. */
+typedef struct {
+  struct v4l2_buffer buffer;
+  struct v4l2_plane planes[VIDEO_MAX_PLANES];
+} cv4l2_raw_buffer;
+
+void cv4l2_buffer_pack(const cv4l2_buffer *_Nonnull flat, cv4l2_raw_buffer *_Nonnull raw);
+void cv4l2_buffer_unpack(const cv4l2_raw_buffer *_Nonnull raw, cv4l2_buffer *_Nonnull flat);
+
+typedef struct {
+  uint32_t bytesperline, sizeimage;
+} cv4l2_plane_format;
+
+typedef struct {
+  uint32_t type, pixelformat, width, height, field;
+  uint32_t colorspace, xfer_func, ycbcr_enc, quantization, plane_count;
+  cv4l2_plane_format planes[CV4L2_PLANES];
+} cv4l2_format;
+
+void cv4l2_format_pack(const cv4l2_format *_Nonnull flat, struct v4l2_format *_Nonnull raw);
+void cv4l2_format_unpack(const struct v4l2_format *_Nonnull raw, cv4l2_format *_Nonnull flat);
 
 #endif

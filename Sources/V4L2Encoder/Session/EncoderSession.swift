@@ -1,24 +1,112 @@
-/// Placeholder while the engine is written.
+/// One encoder as its owner sees it; dropping it closes the device.
 package final class EncoderSession: Sendable {
-  static nonisolated(nonsending) func open(
-    _ codec: VideoCodec, _ configuration: EncoderConfiguration, on device: DeviceSelector,
+  private let engine: Engine
+
+  private init(engine: Engine) { self.engine = engine }
+
+  deinit { engine.requestClose() }
+
+  package static nonisolated(nonsending) func open(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration, on selector: DeviceSelector,
     observer: EncoderObserver
   ) async throws(EncoderError) -> EncoderSession {
-    throw EncoderError(.unsupported, "the engine is not there yet")
+    try ConfigurationCheck.validate(configuration, for: codec)
+    let opened = Deferred<Result<Engine, EncoderError>>()
+    do throws(Errno) {
+      try DeviceThread.start(named: "v4l2-encoder") {
+        let result = openEngine(codec, configuration, on: selector, observer: observer)
+        let isWanted = opened.fulfill(result)
+        guard case .success(let engine) = result else { return }
+        if !isWanted { engine.requestClose() }
+        var loop = EngineLoop(engine: engine)
+        loop.run()
+      }
+    } catch {
+      throw EncoderError(
+        .outOfMemory, operation: "pthread_create", errno: error, "no thread for the encoder")
+    }
+    let limit = configuration.deadlines.setup
+    guard let result = await opened.value(within: limit) else {
+      throw EncoderError(
+        .deviceStalled, "the device has not finished its set-up within \(limit); it may hang")
+    }
+    return EncoderSession(engine: try result.get())
   }
-  var negotiated: NegotiationReport { NegotiationReport() }
-  var packets: PacketSequence { PacketSequence() }
-  var statistics: EncoderStatistics { EncoderStatistics() }
-  nonisolated(nonsending) func encode(
+
+  private static func openEngine(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration, on selector: DeviceSelector,
+    observer: EncoderObserver
+  ) -> Result<Engine, EncoderError> {
+    switch selector.choice {
+    case .node(let path, let transport):
+      return Result { () throws(EncoderError) in
+        try Engine.open(
+          codec, configuration, path: path, transport: transport, observer: observer)
+      }
+    case .automatic:
+      return openFirst(codec, configuration, observer: observer)
+    }
+  }
+
+  /// Tries every encoder of the machine; the error says of each node why it was refused.
+  private static func openFirst(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration, observer: EncoderObserver
+  ) -> Result<Engine, EncoderError> {
+    let transport = KernelTransport()
+    var refusals: [String] = []
+    for path in DeviceProbe.candidates() {
+      do throws(EncoderError) {
+        return .success(
+          try Engine.open(
+            codec, configuration, path: path, transport: transport, observer: observer))
+      } catch {
+        refusals.append(error.description)
+      }
+    }
+    let found = refusals.isEmpty ? "there is no /dev/video* node" : refusals.joined(separator: "; ")
+    return .failure(
+      EncoderError(.deviceUnavailable, "no usable \(codec.name) encoder on this machine: \(found)"))
+  }
+
+  package var negotiated: NegotiationReport { engine.report }
+  package var packets: PacketSequence { PacketSequence(engine.mailbox) }
+  package var statistics: EncoderStatistics {
+    engine.core.withLock { core in
+      var statistics = core.statistics
+      statistics.framesInFlight = core.pending.count
+      return statistics
+    }
+  }
+
+  package nonisolated(nonsending) func encode(
     _ frame: VideoFrame, options: FrameOptions
-  ) async throws(EncoderError) {}
-  nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer {
-    InputBuffer()
+  ) async throws(EncoderError) {
+    try await engine.encode(frame, options: options)
   }
-  nonisolated(nonsending) func encode(
+
+  package nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer {
+    InputBuffer(engine: engine, index: try await engine.lend())
+  }
+
+  package nonisolated(nonsending) func encode(
     _ buffer: consuming InputBuffer, presentationTime: Int64, duration: Int64,
     options: FrameOptions
-  ) async throws(EncoderError) {}
-  nonisolated(nonsending) func drain() async throws(EncoderError) {}
-  nonisolated(nonsending) func close() async {}
+  ) async throws(EncoderError) {
+    guard buffer.engine === engine else {
+      throw EncoderError(.invalidFrame, "the buffer was lent by another encoder")
+    }
+    guard let index = buffer.redeem() else { return }
+    try await engine.encode(
+      heldIndex: index, presentationTime: presentationTime, duration: duration, options: options)
+  }
+
+  package nonisolated(nonsending) func drain() async throws(EncoderError) {
+    try await engine.drain()
+  }
+
+  package nonisolated(nonsending) func close() async {
+    engine.requestClose()
+    // A device thread that hangs in a request is left behind; it cleans up when it returns.
+    _ = await engine.exited.value(within: engine.configuration.deadlines.setup)
+  }
 }

@@ -46,3 +46,23 @@
     unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: byteCount))
   }
 }
+
+extension PacketData {
+  /// The same bytes with others put in at an offset.
+  package func inserting(_ bytes: [UInt8], at offset: Int) -> PacketData {
+    let offset = min(max(offset, 0), byteCount)
+    return unsafe PacketData(byteCount: byteCount + bytes.count) { target in
+      unsafe withUnsafeBytes { own in
+        guard let start = own.baseAddress else { return }
+        unsafe target.copyMemory(from: start, byteCount: offset)
+        unsafe (target + offset + bytes.count).copyMemory(
+          from: start + offset, byteCount: byteCount - offset)
+      }
+      unsafe bytes.withUnsafeBytes { inserted in
+        if let start = inserted.baseAddress {
+          unsafe (target + offset).copyMemory(from: start, byteCount: inserted.count)
+        }
+      }
+    }
+  }
+}

@@ -114,6 +114,16 @@ public struct PixelFormat: RawRepresentable, Hashable, Sendable {
   ///
   /// The C constant is `V4L2_PIX_FMT_FWHT`.
   public static var fwht: PixelFormat { PixelFormat(rawValue: CV4L2_PIX_FMT_FWHT) }
+
+  /// A JPEG still picture.
+  ///
+  /// The C constant is `V4L2_PIX_FMT_JPEG`.
+  public static var jpeg: PixelFormat { PixelFormat(rawValue: CV4L2_PIX_FMT_JPEG) }
+
+  /// Video as a sequence of JPEG pictures.
+  ///
+  /// The C constant is `V4L2_PIX_FMT_MJPEG`.
+  public static var mjpeg: PixelFormat { PixelFormat(rawValue: CV4L2_PIX_FMT_MJPEG) }
 }
 
 extension PixelFormat: CustomStringConvertible {

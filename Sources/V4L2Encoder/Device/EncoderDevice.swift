@@ -1,0 +1,78 @@
+/// An open memory-to-memory device: its handle and the numbers of its two queues.
+///
+/// The single- and the multi-planar API differ below this type only.
+package struct EncoderDevice: Sendable {
+  package let handle: any DeviceHandle
+  package let path: String
+  package let capabilities: DeviceCapabilities
+  package let isMultiplanar: Bool
+  /// The type of the OUTPUT queue (raw frames).
+  package let outputType: UInt32
+  /// The type of the CAPTURE queue (encoded bytes).
+  package let captureType: UInt32
+
+  package init(handle: any DeviceHandle, path: String, capabilities: DeviceCapabilities) {
+    self.handle = handle
+    self.path = path
+    self.capabilities = capabilities
+    self.isMultiplanar = capabilities.isMultiplanarMemoryToMemory
+    self.outputType = Direction.output.bufferType(multiplanar: isMultiplanar)
+    self.captureType = Direction.capture.bufferType(multiplanar: isMultiplanar)
+  }
+
+  package func bufferType(_ direction: Direction) -> UInt32 {
+    switch direction {
+    case .output: outputType
+    case .capture: captureType
+    }
+  }
+
+  /// Allocates and maps a queue's buffers; returns them in the driver's order.
+  ///
+  /// - Throws: what the driver says, or `EINVAL` when its planes are shorter than its own format
+  ///   says or more than this library maps.
+  package func allocateBuffers(
+    _ direction: Direction, count: Int, planeSizes: [Int]
+  ) throws(DeviceRequestError) -> [MappedBuffer] {
+    let type = bufferType(direction)
+    let granted: Int
+    do throws(Errno) {
+      granted = try handle.requestBuffers(type, count: count)
+    } catch {
+      throw DeviceRequestError("VIDIOC_REQBUFS", error)
+    }
+    guard granted > 0, granted <= 1024 else {
+      throw DeviceRequestError("VIDIOC_REQBUFS", .invalidArgument)
+    }
+    var buffers: [MappedBuffer] = []
+    for index in 0..<granted {
+      let planes: [BufferPlane]
+      do throws(Errno) {
+        planes = try handle.queryBuffer(type, index: index)
+      } catch {
+        throw DeviceRequestError("VIDIOC_QUERYBUF", error)
+      }
+      guard planes.count == planeSizes.count, planes.count <= MappedBuffer.maximumPlaneCount,
+        zip(planes, planeSizes).allSatisfy({ $0.length > 0 && $0.length >= $1 })
+      else { throw DeviceRequestError("VIDIOC_QUERYBUF", .invalidArgument) }
+      do throws(Errno) {
+        buffers.append(
+          try MappedBuffer(handle: handle, bufferType: type, index: index, planes: planes))
+      } catch {
+        throw DeviceRequestError("mmap", error)
+      }
+    }
+    return buffers
+  }
+}
+
+/// A failed request with its C name.
+package struct DeviceRequestError: Error, Hashable, Sendable {
+  package var operation: String
+  package var errno: Errno
+
+  package init(_ operation: String, _ errno: Errno) {
+    self.operation = operation
+    self.errno = errno
+  }
+}

@@ -1,0 +1,73 @@
+/// The mapped planes of one driver buffer; unmapped when nobody holds them any more.
+///
+/// Ownership by reference keeps the memory alive for a call of `encode` that still writes while
+/// the session is being closed.
+@safe package final class MappedBuffer: Sendable {
+  /// More planes than any raw format of this library has.
+  package static let maximumPlaneCount = 3
+
+  private let handle: any DeviceHandle
+  package let planeLengths: [Int]
+  // Set once in `init`; who may touch the bytes is decided by the buffer's holder in `InputPool`,
+  // or by the driver having given the buffer back.
+  private nonisolated(unsafe) let addresses: [UnsafeMutableRawPointer]
+
+  package init(
+    handle: any DeviceHandle, bufferType: UInt32, index: Int, planes: [BufferPlane]
+  ) throws(Errno) {
+    self.handle = handle
+    var addresses: [UnsafeMutableRawPointer] = unsafe []
+    for (number, plane) in planes.enumerated() {
+      let identity = PlaneIdentity(
+        bufferType: bufferType, index: UInt32(index), plane: UInt32(number),
+        memoryOffset: plane.memoryOffset)
+      do throws(Errno) {
+        unsafe addresses.append(try handle.map(identity, length: plane.length))
+      } catch {
+        for mapped in 0..<number {
+          unsafe handle.unmap(addresses[mapped], length: planes[mapped].length)
+        }
+        throw error
+      }
+    }
+    unsafe self.addresses = addresses
+    self.planeLengths = planes.map(\.length)
+  }
+
+  deinit {
+    for plane in planeLengths.indices {
+      unsafe handle.unmap(addresses[plane], length: planeLengths[plane])
+    }
+  }
+
+  /// The first byte of a memory plane.
+  @unsafe package func address(ofPlane plane: Int) -> UnsafeMutableRawPointer {
+    unsafe addresses[plane]
+  }
+
+  /// Lends a part of a memory plane for writing.
+  package func withMutableBytes<Result, Failure: Error>(
+    ofPlane plane: Int, _ range: Range<Int>,
+    _ body: (inout MutableRawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    precondition(range.lowerBound >= 0 && range.upperBound <= planeLengths[plane])
+    var span = unsafe MutableRawSpan(
+      _unsafeStart: addresses[plane] + range.lowerBound, byteCount: range.count)
+    return try body(&span)
+  }
+
+  /// Copies bytes of the first plane out, after `prefix`; one linear pass over the mapping, which
+  /// is uncached memory on most boards.
+  package func copy(_ range: Range<Int>, after prefix: [UInt8]) -> PacketData {
+    precondition(range.lowerBound >= 0 && range.upperBound <= planeLengths[0])
+    return unsafe PacketData(byteCount: prefix.count + range.count) { target in
+      unsafe prefix.withUnsafeBytes { bytes in
+        if let start = bytes.baseAddress {
+          unsafe target.copyMemory(from: start, byteCount: bytes.count)
+        }
+      }
+      unsafe (target + prefix.count).copyMemory(
+        from: addresses[0] + range.lowerBound, byteCount: range.count)
+    }
+  }
+}

@@ -1,0 +1,151 @@
+internal import CV4L2
+
+/// One plane of a buffer as the driver describes it.
+package struct BufferPlane: Hashable, Sendable {
+  package var length: Int
+  package var memoryOffset: UInt32
+}
+
+/// The bytes used in each memory plane of a frame; a tuple's worth, so that none is allocated.
+package struct PlaneByteCounts: Hashable, Sendable {
+  package var counts: (first: Int, second: Int, third: Int)
+  package var planeCount: Int
+
+  package init(_ planes: [Int]) {
+    counts = (
+      planes.count > 0 ? planes[0] : 0, planes.count > 1 ? planes[1] : 0,
+      planes.count > 2 ? planes[2] : 0
+    )
+    planeCount = planes.count
+  }
+
+  package static func == (left: PlaneByteCounts, right: PlaneByteCounts) -> Bool {
+    left.counts == right.counts && left.planeCount == right.planeCount
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(counts.first)
+    hasher.combine(counts.second)
+    hasher.combine(counts.third)
+  }
+}
+
+/// A buffer that came back from the driver.
+///
+/// Plain numbers and no array, since one is made for every frame.
+package struct DequeuedBuffer: Sendable {
+  package var index: Int
+  package var flags: BufferFlags
+  package var sequence: UInt32
+  /// The time in microseconds that the driver copied, or zero.
+  package var timestamp: Int64
+  /// Where the first plane's payload ends, counted from the start of the plane.
+  package var bytesUsed: Int
+  /// Where the first plane's payload starts.
+  package var dataOffset: Int
+}
+
+/// What a dequeue came back with; an errno that is no failure has a name here.
+package enum DequeueResult: Sendable {
+  case buffer(DequeuedBuffer)
+  /// Nothing is ready; `EAGAIN`.
+  case notReady
+  /// The last buffer of a drain is already out; `EPIPE`.
+  case endOfStream
+}
+
+extension DeviceHandle {
+  /// Allocates MMAP buffers, or frees them when `count` is zero; returns the number granted.
+  ///
+  /// The C request is `VIDIOC_REQBUFS`.
+  package func requestBuffers(_ bufferType: UInt32, count: Int) throws(Errno) -> Int {
+    var raw = v4l2_requestbuffers()
+    raw.count = UInt32(clamping: count)
+    raw.type = bufferType
+    raw.memory = V4L2_MEMORY_MMAP.rawValue
+    try call(CV4L2_VIDIOC_REQBUFS, &raw)
+    return Int(raw.count)
+  }
+
+  /// Asks where a buffer's planes lie.
+  ///
+  /// The C request is `VIDIOC_QUERYBUF`.
+  package func queryBuffer(_ bufferType: UInt32, index: Int) throws(Errno) -> [BufferPlane] {
+    var flat = cv4l2_buffer()
+    flat.type = bufferType
+    flat.memory = V4L2_MEMORY_MMAP.rawValue
+    flat.index = UInt32(clamping: index)
+    flat.plane_count = UInt32(VIDEO_MAX_PLANES)
+    try exchange(CV4L2_VIDIOC_QUERYBUF, &flat)
+    let planes = [flat.planes.0, flat.planes.1, flat.planes.2, flat.planes.3]
+    return planes.prefix(Int(flat.plane_count)).map {
+      BufferPlane(length: Int($0.length), memoryOffset: $0.mem_offset)
+    }
+  }
+
+  /// Gives an OUTPUT buffer (raw frame) to the driver.
+  ///
+  /// No plane's count may be zero: that would mean the end of the stream to some drivers and a
+  /// full buffer to others. The C request is `VIDIOC_QBUF`.
+  package func queueFrame(
+    _ bufferType: UInt32, index: Int, bytesUsed: PlaneByteCounts, timestamp: Int64
+  ) throws(Errno) {
+    var flat = cv4l2_buffer()
+    flat.type = bufferType
+    flat.memory = V4L2_MEMORY_MMAP.rawValue
+    flat.index = UInt32(clamping: index)
+    flat.plane_count = UInt32(clamping: bytesUsed.planeCount)
+    flat.timestamp_microseconds = timestamp
+    // NVIDIA's plugin copies the time only when asked for it; elsewhere the flag is ignored.
+    flat.flags = UInt32(V4L2_BUF_FLAG_TIMESTAMP_COPY)
+    flat.planes.0.bytesused = UInt32(clamping: bytesUsed.counts.first)
+    flat.planes.1.bytesused = UInt32(clamping: bytesUsed.counts.second)
+    flat.planes.2.bytesused = UInt32(clamping: bytesUsed.counts.third)
+    try exchange(CV4L2_VIDIOC_QBUF, &flat)
+  }
+
+  /// Gives an empty CAPTURE buffer (encoded bytes) to the driver.
+  ///
+  /// The C request is `VIDIOC_QBUF`.
+  package func queueEmpty(_ bufferType: UInt32, index: Int) throws(Errno) {
+    var flat = cv4l2_buffer()
+    flat.type = bufferType
+    flat.memory = V4L2_MEMORY_MMAP.rawValue
+    flat.index = UInt32(clamping: index)
+    flat.plane_count = 1
+    try exchange(CV4L2_VIDIOC_QBUF, &flat)
+  }
+
+  /// Takes a finished buffer back.
+  ///
+  /// The C request is `VIDIOC_DQBUF`.
+  package func dequeue(_ bufferType: UInt32) throws(Errno) -> DequeueResult {
+    var flat = cv4l2_buffer()
+    flat.type = bufferType
+    flat.memory = V4L2_MEMORY_MMAP.rawValue
+    flat.plane_count = UInt32(VIDEO_MAX_PLANES)
+    do throws(Errno) {
+      try exchange(CV4L2_VIDIOC_DQBUF, &flat)
+    } catch {
+      if error == .wouldBlock { return .notReady }
+      if error == .brokenPipe { return .endOfStream }
+      throw error
+    }
+    return .buffer(
+      DequeuedBuffer(
+        index: Int(flat.index), flags: BufferFlags(rawValue: flat.flags), sequence: flat.sequence,
+        timestamp: flat.timestamp_microseconds, bytesUsed: Int(flat.planes.0.bytesused),
+        dataOffset: Int(flat.planes.0.data_offset)))
+  }
+
+  private func exchange(_ request: UInt, _ flat: inout cv4l2_buffer) throws(Errno) {
+    var raw = unsafe cv4l2_raw_buffer()
+    try unsafe withUnsafeMutablePointer(to: &raw) { raw throws(Errno) in
+      // The planes pointer points into `raw` itself, so the struct must not move between packing
+      // and unpacking.
+      unsafe cv4l2_buffer_pack(&flat, raw)
+      try unsafe call(request, &raw.pointee.buffer)
+      unsafe cv4l2_buffer_unpack(raw, &flat)
+    }
+  }
+}

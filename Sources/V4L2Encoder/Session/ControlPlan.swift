@@ -1,0 +1,165 @@
+/// One control to be set, and what its absence means.
+package struct PlannedControl: Hashable, Sendable {
+  /// Who cares when the driver lacks the control.
+  package enum Importance: Hashable, Sendable {
+    /// The caller asked for it: its absence is reported as a difference.
+    case asked
+    /// It only makes the driver's own choice explicit: its absence is listed, nothing more.
+    case explicit
+  }
+
+  package var id: ControlID
+  /// The standard name without `V4L2_CID_MPEG_VIDEO_`.
+  package var name: String
+  package var value: Int64
+  package var importance: Importance
+  /// Tried when the driver lacks the control.
+  package var substitute: [PlannedControl]
+
+  package init(
+    _ id: ControlID, _ name: String, _ value: Int64, _ importance: Importance,
+    else substitute: [PlannedControl] = []
+  ) {
+    self.id = id
+    self.name = name
+    self.value = value
+    self.importance = importance
+    self.substitute = substitute
+  }
+}
+
+/// The controls of one configuration, in the order they are set.
+///
+/// Rate control, bitrate, GOP, quantizer bounds, profile and level are always in the list: the
+/// defaults are unusable on half the drivers (FRAME_RC_ENABLE is off on s5p-mfc, allegro and
+/// wave5; BITRATE is 0 on coda and wave5; level is 1.0 on venus, iris and wave5).
+package enum ControlPlan {
+  package static func controls(
+    for codec: VideoCodec, _ configuration: EncoderConfiguration, profile: CodecProfile,
+    level: CodecLevel
+  ) -> [PlannedControl] {
+    rate(configuration) + structure(codec, configuration)
+      + tools(codec, profile: profile, level: level)
+      + quantizer(codec, configuration) + headers(codec)
+  }
+
+  private static func rate(_ configuration: EncoderConfiguration) -> [PlannedControl] {
+    switch configuration.rateControl {
+    case .constant(let bitrate):
+      [
+        PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 1, .explicit),
+        PlannedControl(.mbRCEnable, "MB_RC_ENABLE", 1, .explicit),
+        PlannedControl(.bitrateMode, "BITRATE_MODE", 1, .asked),
+        PlannedControl(.bitrate, "BITRATE", Int64(bitrate), .asked),
+      ]
+    case .variable(let bitrate, let peak):
+      // The peak first: a driver may clamp the bitrate to the peak in force.
+      [
+        PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 1, .explicit),
+        PlannedControl(.mbRCEnable, "MB_RC_ENABLE", 1, .explicit),
+        PlannedControl(.bitrateMode, "BITRATE_MODE", 0, .asked),
+        PlannedControl(.bitratePeak, "BITRATE_PEAK", Int64(peak), .asked),
+        PlannedControl(.bitrate, "BITRATE", Int64(bitrate), .asked),
+      ]
+    case .constantQuantizer:
+      [PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 0, .explicit)]
+    }
+  }
+
+  private static func structure(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration
+  ) -> [PlannedControl] {
+    let interval = Int64(configuration.keyFrameInterval)
+    let bidirectional = configuration.bidirectionalFrames
+    // Older bcm2835-codec has the H.264 control only; both are the same setting there.
+    let substitute: [PlannedControl] =
+      codec == .h264 ? [PlannedControl(.h264IPeriod, "H264_I_PERIOD", interval, .asked)] : []
+    return [
+      PlannedControl(.gopSize, "GOP_SIZE", interval, .asked, else: substitute),
+      PlannedControl(
+        .bFrames, "B_FRAMES", Int64(bidirectional), bidirectional > 0 ? .asked : .explicit),
+    ]
+  }
+
+  private static func tools(
+    _ codec: VideoCodec, profile: CodecProfile, level: CodecLevel
+  ) -> [PlannedControl] {
+    switch codec {
+    case .h264:
+      let usesCABAC = profile == .h264Main || profile == .h264High
+      return [
+        PlannedControl(.h264Profile, "H264_PROFILE", Int64(profile.menuValue), .asked),
+        PlannedControl(.h264Level, "H264_LEVEL", Int64(level.menuValue), .asked),
+        PlannedControl(.h264EntropyMode, "H264_ENTROPY_MODE", usesCABAC ? 1 : 0, .explicit),
+        PlannedControl(
+          .h264Transform8x8, "H264_8X8_TRANSFORM", profile == .h264High ? 1 : 0, .explicit),
+      ]
+    case .hevc:
+      return [
+        PlannedControl(.hevcProfile, "HEVC_PROFILE", Int64(profile.menuValue), .asked),
+        PlannedControl(.hevcLevel, "HEVC_LEVEL", Int64(level.menuValue), .asked),
+        PlannedControl(.hevcTier, "HEVC_TIER", 0, .explicit),
+      ]
+    }
+  }
+
+  /// The maximum goes first: s5p-mfc starts with a maximum of 0, below any minimum.
+  private static func quantizer(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration
+  ) -> [PlannedControl] {
+    let range = configuration.quantizer
+    var initial = range.initial
+    var minimum = range.minimum
+    var maximum = range.maximum
+    if case .constantQuantizer(let value) = configuration.rateControl {
+      // Equal bounds hold the quantizer on drivers without FRAME_RC_ENABLE, such as bcm2835-codec.
+      (initial, minimum, maximum) = (value, value, value)
+    }
+    let isConstant = minimum == maximum
+    var plan: [PlannedControl]
+    switch codec {
+    case .h264:
+      plan = [
+        PlannedControl(.h264MaxQP, "H264_MAX_QP", Int64(maximum), .asked),
+        PlannedControl(.h264MinQP, "H264_MIN_QP", Int64(minimum), .asked),
+      ]
+      if let initial {
+        plan.append(PlannedControl(.h264IFrameQP, "H264_I_FRAME_QP", Int64(initial), .asked))
+        plan.append(
+          PlannedControl(
+            .h264PFrameQP, "H264_P_FRAME_QP", Int64(initial), isConstant ? .asked : .explicit))
+      }
+      if isConstant, let initial, configuration.bidirectionalFrames > 0 {
+        plan.append(PlannedControl(.h264BFrameQP, "H264_B_FRAME_QP", Int64(initial), .explicit))
+      }
+    case .hevc:
+      plan = [
+        PlannedControl(.hevcMaxQP, "HEVC_MAX_QP", Int64(maximum), .asked),
+        PlannedControl(.hevcMinQP, "HEVC_MIN_QP", Int64(minimum), .asked),
+      ]
+      if let initial {
+        plan.append(PlannedControl(.hevcIFrameQP, "HEVC_I_FRAME_QP", Int64(initial), .asked))
+        plan.append(
+          PlannedControl(
+            .hevcPFrameQP, "HEVC_P_FRAME_QP", Int64(initial), isConstant ? .asked : .explicit))
+      }
+      if isConstant, let initial, configuration.bidirectionalFrames > 0 {
+        plan.append(PlannedControl(.hevcBFrameQP, "HEVC_B_FRAME_QP", Int64(initial), .explicit))
+      }
+    }
+    return plan
+  }
+
+  /// Parameter sets with the first picture and again at every IDR.
+  ///
+  /// The two controls for repetition have the same effect on different drivers; where neither
+  /// exists the library inserts them itself, so nothing is missing for the caller.
+  private static func headers(_ codec: VideoCodec) -> [PlannedControl] {
+    [
+      PlannedControl(.headerMode, "HEADER_MODE", 1, .explicit),
+      PlannedControl(
+        .prependParameterSetsToIDR, "PREPEND_SPSPPS_TO_IDR", 1, .explicit,
+        else: [PlannedControl(.repeatSeqHeader, "REPEAT_SEQ_HEADER", 1, .explicit)]),
+    ]
+  }
+}

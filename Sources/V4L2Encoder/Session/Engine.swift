@@ -1,0 +1,331 @@
+/// A running encoder: buffers, bookkeeping and the device thread, shared by everybody who feeds it.
+///
+/// Callers write frames and queue them on their own thread; the device thread (`EngineLoop`) takes
+/// buffers back. The lock is held for table changes only, never across a request or a conversion,
+/// so that a driver whose QBUF blocks for a frame holds up nobody else.
+final class Engine: Sendable {
+  let device: EncoderDevice
+  let codec: VideoCodec
+  let configuration: EncoderConfiguration
+  let observer: EncoderObserver
+  let report: NegotiationReport
+  let writer: FrameWriter
+  /// OUTPUT buffers (raw frames).
+  let inputs: [MappedBuffer]
+  /// CAPTURE buffers (encoded bytes).
+  let outputs: [MappedBuffer]
+  let mailbox: PacketMailbox
+  let core: Locked<EngineCore>
+  /// Fulfilled when the device thread has given everything back.
+  let exited = Deferred<Void>()
+  private let defaultDuration: Int64
+
+  init(
+    device: EncoderDevice, codec: VideoCodec, configuration: EncoderConfiguration,
+    observer: EncoderObserver, agreement: Negotiator.Agreement, inputs: [MappedBuffer],
+    outputs: [MappedBuffer]
+  ) {
+    self.device = device
+    self.codec = codec
+    self.configuration = configuration
+    self.observer = observer
+    self.report = agreement.report
+    self.writer = agreement.writer
+    self.inputs = inputs
+    self.outputs = outputs
+    let handle = device.handle
+    mailbox = PacketMailbox(capacity: configuration.packetCapacity) { handle.wake() }
+    defaultDuration = configuration.interval
+    core = Locked(
+      EngineCore(
+        inputCount: inputs.count,
+        timeline: DecodeTimeline(reorderDepth: configuration.bidirectionalFrames)))
+  }
+
+  // MARK: - Frames
+
+  /// Converts a frame into the next input buffer and queues it.
+  nonisolated(nonsending) func encode(
+    _ frame: VideoFrame, options: FrameOptions
+  ) async throws(EncoderError) {
+    try writer.check(frame)
+    let index = try await reserve(heldIndex: nil)
+    writer.write(frame, into: inputs[index])
+    try queue(
+      index, presentationTime: frame.presentationTime, duration: frame.duration, options: options)
+  }
+
+  /// Queues a buffer that its holder has written.
+  nonisolated(nonsending) func encode(
+    heldIndex: Int, presentationTime: Int64, duration: Int64, options: FrameOptions
+  ) async throws(EncoderError) {
+    let index: Int
+    do throws(EncoderError) {
+      index = try await reserve(heldIndex: heldIndex)
+    } catch {
+      giveBack(heldIndex)
+      throw error
+    }
+    try queue(index, presentationTime: presentationTime, duration: duration, options: options)
+  }
+
+  /// Lends a buffer without promising a frame: a loan does not hold up a drain.
+  nonisolated(nonsending) func lend() async throws(EncoderError) -> Int {
+    let index = try await reserve(heldIndex: nil)
+    settle(queued: false)
+    return index
+  }
+
+  /// Takes a buffer back that was not used.
+  func giveBack(_ index: Int) {
+    core.withLock { core in core.pool.release(index) }
+    resumeWaiters()
+  }
+
+  /// Reserves a free buffer, or leave to queue the one the caller holds.
+  private nonisolated(nonsending) func reserve(heldIndex: Int?) async throws(EncoderError) -> Int {
+    if let index = try tryToReserve(heldIndex: heldIndex) { return index }
+    // The device may be done with a frame that nobody has fetched yet.
+    if heldIndex == nil, reclaimOneInput(), let index = try tryToReserve(heldIndex: nil) {
+      return index
+    }
+    let identity = core.withLock { $0.makeIdentity() }
+    let result = await withTaskCancellationHandler {
+      await suspend { (suspension: Suspension<Result<Int, EncoderError>>) in
+        let mustWake = core.withLock { core -> Bool in
+          core.inputWaiters.append(
+            EngineCore.InputWaiter(
+              identity: identity, heldIndex: heldIndex, suspension: suspension))
+          core.isUnderPressure = true
+          return core.waitsFor.map { !$0.contains(.output) } ?? false
+        }
+        if mustWake { device.handle.wake() }
+        armWatchdog()
+        // A cancellation or a free buffer may have come before the waiter was in the table.
+        if Task.isCancelled { cancelWaiter(identity) }
+        resumeWaiters()
+      }
+    } onCancel: {
+      cancelWaiter(identity)
+    }
+    return try result.get()
+  }
+
+  private func tryToReserve(heldIndex: Int?) throws(EncoderError) -> Int? {
+    let (result, mustWake) = core.withLock { core -> (Result<Int?, EncoderError>, Bool) in
+      guard core.inputWaiters.isEmpty else { return (.success(nil), false) }
+      switch core.machine.admit() {
+      case .proceed: break
+      case .wait: return (.success(nil), false)
+      case .restart: return (.success(nil), true)
+      case .refuse(let error): return (.failure(error), false)
+      }
+      guard let index = heldIndex ?? core.pool.reserve() else { return (.success(nil), false) }
+      core.machine.frameReserved()
+      return (.success(index), false)
+    }
+    if mustWake { device.handle.wake() }
+    return try result.get()
+  }
+
+  private func queue(
+    _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions
+  ) throws(EncoderError) {
+    if options.forceKeyFrame { try forceKeyFrame(index) }
+    let duration = duration > 0 ? duration : defaultDuration
+    let microseconds = configuration.microseconds(presentationTime)
+    let now = MonotonicTime.now
+    let key = core.withLock { core in
+      // A rest may have been long: the device's time to answer starts with its first frame.
+      if core.pool.heldByDriver == 0 { core.lastProgress = now }
+      core.pool.handToDriver(index)
+      core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)
+      core.statistics.deviceRequests += 1
+      return core.pending.insert(
+        presentationTime: presentationTime, duration: duration, microseconds: microseconds,
+        at: now)
+    }
+    do throws(Errno) {
+      try device.handle.queueFrame(
+        device.outputType, index: index, bytesUsed: writer.bytesUsed, timestamp: key)
+    } catch {
+      let failure = EncoderError(
+        "VIDIOC_QBUF", error, device: device.path, while: "queuing a frame")
+      core.withLock { core in
+        core.pending.cancel(key: key)
+        core.timeline.frameSkipped(presentationTime: presentationTime)
+        core.pool.takeBackFromDriver(index)
+        core.pool.release(index)
+        if failure.code == .deviceLost { core.machine.fail(failure) }
+      }
+      settle(queued: false)
+      if failure.code == .deviceLost { device.handle.wake() }
+      throw failure
+    }
+    core.withLock { $0.statistics.framesIn += 1 }
+    settle(queued: true)
+  }
+
+  private func forceKeyFrame(_ index: Int) throws(EncoderError) {
+    do throws(Errno) {
+      try device.handle.setControl(.forceKeyFrame, 1)
+    } catch {
+      core.withLock { core in core.pool.release(index) }
+      settle(queued: false)
+      let path = device.path
+      guard error == .invalidArgument || error == .notSupported else {
+        throw EncoderError(
+          "VIDIOC_S_EXT_CTRLS", error, device: path, while: "asking for a key frame")
+      }
+      throw EncoderError(
+        .unsupported, operation: "VIDIOC_S_EXT_CTRLS", errno: error,
+        "\(path) makes no key frames on demand (FORCE_KEY_FRAME); use a shorter key frame interval")
+    }
+  }
+
+  /// Ends the reservation of a frame; a drain may have waited for it.
+  private func settle(queued: Bool) {
+    let mustWake = core.withLock { core -> Bool in
+      core.machine.frameSettled(queued: queued)
+      return core.machine.hasCommand
+    }
+    if mustWake { device.handle.wake() }
+    resumeWaiters()
+  }
+
+  // MARK: - Drain and close
+
+  nonisolated(nonsending) func drain() async throws(EncoderError) {
+    let (mustWait, error) = core.withLock { core -> (Bool, EncoderError?) in
+      if let error = core.machine.terminalError { return (false, error) }
+      return (core.machine.requestDrain(), nil)
+    }
+    if let error { throw error }
+    guard mustWait else { return }
+    let identity = core.withLock { $0.makeIdentity() }
+    let result = await withTaskCancellationHandler {
+      await suspend { (suspension: Suspension<Result<Void, EncoderError>>) in
+        core.withLock { core in
+          core.drainWaiters.append(
+            EngineCore.DrainWaiter(identity: identity, suspension: suspension))
+        }
+        device.handle.wake()
+        armWatchdog()
+        if Task.isCancelled { cancelWaiter(identity) }
+        resumeWaiters()
+      }
+    } onCancel: {
+      cancelWaiter(identity)
+    }
+    try result.get()
+  }
+
+  /// Asks the device thread to clean up and end; does not wait for it.
+  func requestClose() {
+    core.withLock { core in core.machine.close() }
+    mailbox.finish(.success(()))
+    device.handle.wake()
+    resumeWaiters()
+  }
+
+  // MARK: - Waiters
+
+  /// Resumes everybody who need not wait any longer, outside the lock.
+  func resumeWaiters() {
+    while let resumption = core.withLock({ $0.nextResumption() }) { resumption.resume() }
+  }
+
+  private func cancelWaiter(_ identity: UInt64) {
+    core.withLock { $0.cancelled(identity) }?.resume()
+  }
+
+  /// Fetches one OUTPUT buffer (raw frame) that the driver is done with.
+  ///
+  /// An error is left to the device thread, which meets it as well and knows what to do.
+  func reclaimOneInput() -> Bool {
+    let mayHold = core.withLock { core -> Bool in
+      guard core.pool.heldByDriver > 0 else { return false }
+      core.statistics.deviceRequests += 1
+      return true
+    }
+    guard mayHold else { return false }
+    do throws(Errno) {
+      guard case .buffer(let buffer) = try device.handle.dequeue(device.outputType) else {
+        return false
+      }
+      return core.withLock { core in
+        core.lastProgress = .now
+        return core.pool.returnedByDriver(buffer.index)
+      }
+    } catch {
+      return false
+    }
+  }
+
+  // MARK: - Failure
+
+  /// Ends the session: everybody who waits or will call is told.
+  func fail(_ error: EncoderError) {
+    core.withLock { core in core.machine.fail(error) }
+    mailbox.finish(.failure(error))
+    resumeWaiters()
+  }
+
+  /// Watches the device thread while somebody waits.
+  ///
+  /// The thread keeps every deadline itself, unless a request never returns (a frozen server
+  /// behind a device file); then its heartbeat stops, and whoever waits is told here.
+  private func armWatchdog() {
+    let mustStart = core.withLock { core -> Bool in
+      guard !core.isWatched else { return false }
+      core.isWatched = true
+      return true
+    }
+    guard mustStart else { return }
+    let patience = configuration.deadlines.progress + .seconds(1)
+    Task.detached { [self] in
+      while true {
+        let before = core.withLock { $0.heartbeat }
+        try? await Task.sleep(for: patience)
+        enum Finding { case idle, alive, stuck }
+        let finding = core.withLock { core -> Finding in
+          guard core.hasWaiters, !core.hasExited else {
+            core.isWatched = false
+            return .idle
+          }
+          return core.heartbeat == before ? .stuck : .alive
+        }
+        switch finding {
+        case .alive: continue
+        case .idle: return
+        case .stuck:
+          fail(
+            EncoderError(
+              .deviceStalled,
+              "\(device.path) has not returned from a request for \(patience); "
+                + "open the encoder again"))
+          core.withLock { $0.isWatched = false }
+          return
+        }
+      }
+    }
+  }
+}
+
+extension EncoderConfiguration {
+  /// One frame interval in units of the time base, at least 1.
+  var interval: Int64 {
+    let seconds = Double(frameRate.denominator) / Double(frameRate.numerator)
+    let units = seconds * Double(timeBase.denominator) / Double(timeBase.numerator)
+    return max(1, Int64(min(units.rounded(), 1e15)))
+  }
+
+  /// A time in microseconds, or -1 where that is beyond the range.
+  func microseconds(_ time: Int64) -> Int64 {
+    let (product, overflow) = time.multipliedReportingOverflow(by: Int64(timeBase.numerator))
+    guard !overflow else { return -1 }
+    let (scaled, tooLarge) = product.multipliedReportingOverflow(by: 1_000_000)
+    guard !tooLarge else { return -1 }
+    return scaled / Int64(timeBase.denominator)
+  }
+}

@@ -1,0 +1,109 @@
+/// Everything of a running session that several threads change; always behind the engine's lock.
+struct EngineCore {
+  /// Somebody who waits for an input buffer, or for leave to queue one he already has.
+  struct InputWaiter {
+    let identity: UInt64
+    let heldIndex: Int?
+    let suspension: Suspension<Result<Int, EncoderError>>
+  }
+
+  /// Somebody who waits for the end of a drain.
+  struct DrainWaiter {
+    let identity: UInt64
+    let suspension: Suspension<Result<Void, EncoderError>>
+  }
+
+  /// A suspended task that is to be resumed after the lock is released.
+  enum Resumption {
+    case input(Suspension<Result<Int, EncoderError>>, Result<Int, EncoderError>)
+    case drain(Suspension<Result<Void, EncoderError>>, Result<Void, EncoderError>)
+
+    func resume() {
+      switch self {
+      case .input(let suspension, let result):
+        suspension.resume(returning: result)
+      case .drain(let suspension, let result):
+        suspension.resume(returning: result)
+      }
+    }
+  }
+
+  var machine = SessionStateMachine()
+  var pool: InputPool
+  var pending = PendingFrames()
+  var timeline: DecodeTimeline
+  var statistics = EncoderStatistics()
+  /// CAPTURE buffers (encoded bytes) that the driver holds.
+  var captureHeld = 0
+  /// When the driver last gave a buffer back, or got its first frame after a rest.
+  var lastProgress = MonotonicTime.now
+  /// Whether `encode` outruns the device, so that the loop had better wait for OUTPUT buffers too.
+  var isUnderPressure = false
+  /// Whether the driver answered that it knows no stop command.
+  var hasNoStopCommand = false
+  /// What the loop waits for now; nil while it works.
+  var waitsFor: Readiness?
+  /// Counts the loop's rounds, so that a loop that hangs in a request is found out.
+  var heartbeat: UInt64 = 0
+  var isWatched = false
+  var hasExited = false
+  var inputWaiters: [InputWaiter] = []
+  var drainWaiters: [DrainWaiter] = []
+  private var nextIdentity: UInt64 = 0
+
+  init(inputCount: Int, timeline: DecodeTimeline) {
+    pool = InputPool(count: inputCount)
+    self.timeline = timeline
+    inputWaiters.reserveCapacity(8)
+  }
+
+  var hasWaiters: Bool { !inputWaiters.isEmpty || !drainWaiters.isEmpty }
+
+  mutating func makeIdentity() -> UInt64 {
+    nextIdentity += 1
+    return nextIdentity
+  }
+
+  /// The next waiter who need not wait any longer.
+  mutating func nextResumption() -> Resumption? {
+    if let error = machine.terminalError { return failedResumption(error) }
+    if !drainWaiters.isEmpty, machine.state == .drained || machine.state == .streaming {
+      return .drain(drainWaiters.removeFirst().suspension, .success(()))
+    }
+    guard let waiter = inputWaiters.first, waiter.heldIndex != nil || pool.hasFree else {
+      return nil
+    }
+    switch machine.admit() {
+    case .proceed: break
+    case .wait, .restart: return nil
+    case .refuse(let error): return failedResumption(error)
+    }
+    guard let index = waiter.heldIndex ?? pool.reserve() else { return nil }
+    inputWaiters.removeFirst()
+    machine.frameReserved()
+    return .input(waiter.suspension, .success(index))
+  }
+
+  /// Takes any waiter to tell him of a failure.
+  mutating func failedResumption(_ error: EncoderError) -> Resumption? {
+    if !inputWaiters.isEmpty {
+      return .input(inputWaiters.removeFirst().suspension, .failure(error))
+    }
+    if !drainWaiters.isEmpty {
+      return .drain(drainWaiters.removeFirst().suspension, .failure(error))
+    }
+    return nil
+  }
+
+  /// Takes a waiter out whose task was cancelled.
+  mutating func cancelled(_ identity: UInt64) -> Resumption? {
+    let error = EncoderError(.cancelled, "the waiting task was cancelled")
+    if let index = inputWaiters.firstIndex(where: { $0.identity == identity }) {
+      return .input(inputWaiters.remove(at: index).suspension, .failure(error))
+    }
+    if let index = drainWaiters.firstIndex(where: { $0.identity == identity }) {
+      return .drain(drainWaiters.remove(at: index).suspension, .failure(error))
+    }
+    return nil
+  }
+}

@@ -1,0 +1,71 @@
+/// Who holds each OUTPUT buffer (raw frame).
+package struct InputPool: Sendable {
+  /// Who holds a buffer.
+  package enum Holder: Hashable, Sendable {
+    /// Nobody.
+    case free
+    /// A call of `encode`, or an application that renders into it.
+    case writer
+    /// The driver.
+    case driver
+  }
+
+  private var holders: [Holder]
+  private var freeList: [Int]
+  package private(set) var heldByDriver = 0
+
+  package init(count: Int) {
+    holders = Array(repeating: .free, count: count)
+    freeList = Array((0..<count).reversed())
+  }
+
+  package var count: Int { holders.count }
+  package var hasFree: Bool { !freeList.isEmpty }
+
+  /// Reserves a free buffer.
+  package mutating func reserve() -> Int? {
+    guard let index = freeList.popLast() else { return nil }
+    holders[index] = .writer
+    return index
+  }
+
+  /// The writer gives the buffer to the driver.
+  ///
+  /// Called before QBUF, since the driver may be done before QBUF returns.
+  package mutating func handToDriver(_ index: Int) {
+    holders[index] = .driver
+    heldByDriver += 1
+  }
+
+  /// QBUF failed: the driver does not have the buffer.
+  package mutating func takeBackFromDriver(_ index: Int) {
+    guard holders[index] == .driver else { return }
+    heldByDriver -= 1
+    holders[index] = .writer
+  }
+
+  /// The writer gives the buffer back unused.
+  package mutating func release(_ index: Int) {
+    guard holders[index] == .writer else { return }
+    holders[index] = .free
+    freeList.append(index)
+  }
+
+  /// The driver gave a buffer back; false when it never had it.
+  package mutating func returnedByDriver(_ index: Int) -> Bool {
+    guard holders.indices.contains(index), holders[index] == .driver else { return false }
+    heldByDriver -= 1
+    holders[index] = .free
+    freeList.append(index)
+    return true
+  }
+
+  /// STREAMOFF took every buffer from the driver.
+  package mutating func driverStopped() {
+    for index in holders.indices where holders[index] == .driver {
+      holders[index] = .free
+      freeList.append(index)
+    }
+    heldByDriver = 0
+  }
+}

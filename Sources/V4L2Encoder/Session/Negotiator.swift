@@ -1,0 +1,374 @@
+/// Agrees with a driver on formats, geometry and controls, in the kernel's order:
+/// CAPTURE format, OUTPUT format, crop, frame rate, controls.
+///
+/// Only what the driver returned is used afterwards; every difference from what was asked is
+/// noted in the report.
+package struct Negotiator {
+  private let device: EncoderDevice
+  private let codec: VideoCodec
+  private let configuration: EncoderConfiguration
+  private let observer: EncoderObserver
+  package private(set) var report = NegotiationReport()
+
+  package init(
+    device: EncoderDevice, codec: VideoCodec, configuration: EncoderConfiguration,
+    observer: EncoderObserver
+  ) {
+    self.device = device
+    self.codec = codec
+    self.configuration = configuration
+    self.observer = observer
+  }
+
+  /// The way from the frame's format into the driver's planes.
+  package struct Agreement: Sendable {
+    package var report: NegotiationReport
+    package var writer: FrameWriter
+    package var minimumInputBuffers: Int
+  }
+
+  package mutating func negotiate() throws(EncoderError) -> Agreement {
+    report.driver = device.capabilities.driver
+    report.card = device.capabilities.card
+    report.path = device.path
+    report.isMultiplanar = device.isMultiplanar
+    report.frameRate = configuration.frameRate
+    report.color = configuration.color
+    let coded = try codedFormat()
+    report.visibleSize = try ConfigurationCheck.visibleSize(
+      configuration, rawFormat: configuration.inputFormat)
+    noteCrop()
+    try setCodedFormat(coded.format)
+    let raw = try setRawFormat(codedFormat: coded.format)
+    try crop(bufferSize: raw.size)
+    // The OUTPUT format may have changed the CAPTURE one: its buffer size counts from here.
+    try readCodedFormat(coded.format)
+    setFrameRate(captureToo: coded.hasCaptureFrameInterval)
+    try setControls()
+    let writer = try FrameWriter(
+      inputFormat: configuration.inputFormat, frameSize: configuration.size,
+      visibleSize: report.visibleSize, rawFormat: raw, color: configuration.color)
+    report.isPassThrough = writer.isPassThrough
+    report.conversion = writer.conversion
+    for difference in report.differences { observer.emit(.info, difference) }
+    return Agreement(report: report, writer: writer, minimumInputBuffers: minimumInputBuffers())
+  }
+
+  // MARK: - Formats
+
+  /// Finds the codec's FourCC; HEVC has two names (NVIDIA's plugin says H265).
+  private func codedFormat() throws(EncoderError) -> FormatDescription {
+    let names: [PixelFormat] =
+      switch codec {
+      case .h264: [.h264]
+      case .hevc: [.hevc, .h265]
+      }
+    let offered: [FormatDescription]
+    do throws(Errno) {
+      offered = try device.handle.formats(device.captureType)
+    } catch {
+      throw EncoderError(
+        "VIDIOC_ENUM_FMT", error, device: device.path, while: "listing its coded formats")
+    }
+    for name in names {
+      if let match = offered.first(where: { $0.format == name }) { return match }
+    }
+    let compressed = offered.filter(\.isCompressed).map(\.format.description)
+    guard !compressed.isEmpty else {
+      throw EncoderError(.notAnEncoder, "\(device.path) is no video encoder (\(device.named))")
+    }
+    throw EncoderError(
+      .notAnEncoder,
+      "\(device.path) (\(device.named)) does not encode \(codec.name), only "
+        + compressed.joined(separator: ", "))
+  }
+
+  /// Room for one coded picture: half the raw picture, which only the worst content at the lowest
+  /// quantizers reaches, and at least what small pictures need for their headers.
+  private var wantedCodedBufferSize: Int {
+    let pixels = report.visibleSize.width * report.visibleSize.height
+    return max(pixels * 3 / 4, 512 * 1024)
+  }
+
+  private mutating func setCodedFormat(_ format: PixelFormat) throws(EncoderError) {
+    // Starting from what the driver has: bcm2835-codec refuses a format built from zeros, and
+    // s5p-mfc, mtk-vcodec-enc and rkmpp take the buffer size from the caller.
+    var wanted: QueueFormat
+    do throws(Errno) {
+      wanted = try device.handle.format(device.captureType)
+    } catch {
+      wanted = QueueFormat(format: format, size: report.visibleSize, planes: [])
+    }
+    wanted.format = format
+    wanted.size = report.visibleSize
+    wanted.planes = [QueueFormat.Plane(bytesPerLine: 0, byteCount: wantedCodedBufferSize)]
+    applyColor(to: &wanted)
+    let granted = try setFormat(.capture, wanted)
+    guard granted.format == format else {
+      throw EncoderError(
+        .protocolViolation, operation: "VIDIOC_S_FMT",
+        "\(device.path) lists \(format) but gives \(granted.format) when asked for it")
+    }
+    report.codedFormat = format
+  }
+
+  private mutating func setRawFormat(codedFormat: PixelFormat) throws(EncoderError) -> QueueFormat {
+    let offered: [PixelFormat]
+    do throws(Errno) {
+      offered = try device.handle.formats(device.outputType).map(\.format)
+    } catch {
+      throw EncoderError(
+        "VIDIOC_ENUM_FMT", error, device: device.path, while: "listing its raw formats")
+    }
+    guard
+      let choice = FrameConverter.preferredTarget(
+        for: configuration.inputFormat, among: offered)
+    else {
+      throw EncoderError(
+        .unsupported,
+        "\(device.path) takes \(offered.map(\.description).joined(separator: ", ")); "
+          + "\(configuration.inputFormat) frames cannot be converted to any of them")
+    }
+    let planeCount = choice.info?.memoryPlanes ?? 1
+    var wanted = QueueFormat(
+      format: choice, size: report.visibleSize,
+      planes: Array(
+        repeating: QueueFormat.Plane(bytesPerLine: 0, byteCount: 0), count: planeCount))
+    applyColor(to: &wanted)
+    let granted = try setFormat(.output, wanted)
+    guard granted.format == choice else {
+      throw EncoderError(
+        .protocolViolation, operation: "VIDIOC_S_FMT",
+        "\(device.path) lists \(choice) but gives \(granted.format) when asked for it")
+    }
+    guard granted.size.width >= report.visibleSize.width,
+      granted.size.height >= report.visibleSize.height
+    else {
+      throw EncoderError(.unsupported, sizeRefusal(granted: granted.size, codedFormat))
+    }
+    report.rawFormat = choice
+    report.bufferSize = granted.size
+    report.bytesPerLine = granted.planes.map(\.bytesPerLine)
+    report.planeSizes = granted.planes.map(\.byteCount)
+    checkColor(granted)
+    return granted
+  }
+
+  private func sizeRefusal(granted: VideoSize, _ format: PixelFormat) -> String {
+    let limit = device.handle.sizeRange(of: format).map { " (\($0.minimum) to \($0.maximum))" }
+    return "\(device.path) does not encode \(report.visibleSize), it would make it \(granted)"
+      + "\(limit ?? ""); scale the picture first"
+  }
+
+  private mutating func readCodedFormat(_ format: PixelFormat) throws(EncoderError) {
+    var granted: QueueFormat
+    do throws(Errno) {
+      granted = try device.handle.format(device.captureType)
+    } catch {
+      throw EncoderError(
+        "VIDIOC_G_FMT", error, device: device.path, while: "reading its coded format")
+    }
+    if (granted.planes.first?.byteCount ?? 0) < wantedCodedBufferSize / 4 {
+      granted.planes = [QueueFormat.Plane(bytesPerLine: 0, byteCount: wantedCodedBufferSize)]
+      granted = try setFormat(.capture, granted)
+    }
+    guard let size = granted.planes.first?.byteCount, size > 0, granted.format == format else {
+      throw EncoderError(
+        .protocolViolation, operation: "VIDIOC_G_FMT",
+        "\(device.path) gives no room for coded pictures (sizeimage 0)")
+    }
+    report.codedBufferSize = size
+  }
+
+  private func setFormat(
+    _ direction: Direction, _ wanted: QueueFormat
+  ) throws(EncoderError) -> QueueFormat {
+    do throws(Errno) {
+      return try device.handle.setFormat(device.bufferType(direction), wanted)
+    } catch {
+      throw EncoderError(
+        "VIDIOC_S_FMT", error, device: device.path,
+        while: "setting \(wanted.format) \(wanted.size)")
+    }
+  }
+
+  // MARK: - Colour
+
+  private func applyColor(to format: inout QueueFormat) {
+    format.colorspace = configuration.color.primaries.rawValue
+    format.transfer = configuration.color.transfer.rawValue
+    format.matrix = configuration.color.matrix.rawValue
+    format.quantization = configuration.color.range.rawValue
+  }
+
+  private mutating func checkColor(_ granted: QueueFormat) {
+    let asked = configuration.color
+    let parts = [
+      ("colorspace", asked.primaries.rawValue, granted.colorspace),
+      ("xfer_func", asked.transfer.rawValue, granted.transfer),
+      ("ycbcr_enc", asked.matrix.rawValue, granted.matrix),
+      ("quantization", asked.range.rawValue, granted.quantization),
+    ]
+    for (name, wanted, got) in parts where wanted != got {
+      note("colour \(name): asked for \(wanted), the driver keeps \(got)")
+    }
+    report.color = ColorDescription(
+      primaries: ColorDescription.Primaries(rawValue: granted.colorspace) ?? .unspecified,
+      transfer: ColorDescription.Transfer(rawValue: granted.transfer) ?? .unspecified,
+      matrix: ColorDescription.Matrix(rawValue: granted.matrix) ?? .unspecified,
+      range: ColorDescription.Range(rawValue: granted.quantization) ?? .unspecified)
+  }
+
+  // MARK: - Geometry and rate
+
+  private mutating func noteCrop() {
+    guard report.visibleSize != configuration.size else { return }
+    note("picture size \(configuration.size): cropped to \(report.visibleSize)")
+  }
+
+  /// The crop rectangle is set whenever the driver pads, and tried when it does not, because a
+  /// rectangle of an earlier format may still be in force.
+  private mutating func crop(bufferSize: VideoSize) throws(EncoderError) {
+    let granted: VideoSize
+    do throws(Errno) {
+      granted = try device.handle.crop(to: report.visibleSize)
+    } catch {
+      guard bufferSize != report.visibleSize else { return }
+      throw EncoderError(
+        .unsupported, operation: "VIDIOC_S_SELECTION", errno: error,
+        "\(device.path) pads the picture to \(bufferSize) and cannot crop it to "
+          + "\(report.visibleSize); scale or pad the picture first")
+    }
+    guard granted != report.visibleSize else { return }
+    throw EncoderError(
+      .unsupported, operation: "VIDIOC_S_SELECTION",
+      "\(device.path) pads the picture to \(bufferSize) and crops it to \(granted), "
+        + "not to \(report.visibleSize)")
+  }
+
+  private mutating func setFrameRate(captureToo: Bool) {
+    let asked = configuration.frameRate
+    // iris and others take the coded rate on the CAPTURE side and only a hint on the other.
+    let directions: [Direction] = captureToo ? [.output, .capture] : [.output]
+    for direction in directions {
+      do throws(Errno) {
+        let granted = try device.handle.setFrameRate(
+          direction, device.bufferType(direction), asked)
+        guard granted.denominator > 0, granted.numerator > 0 else { continue }
+        report.frameRate = granted
+        if granted.numerator * asked.denominator != asked.numerator * granted.denominator {
+          note("frame rate: asked for \(asked), the driver takes \(granted)")
+        }
+      } catch {
+        note("frame rate: the driver does not take one (VIDIOC_S_PARM: \(error))")
+      }
+    }
+  }
+
+  // MARK: - Controls
+
+  private mutating func setControls() throws(EncoderError) {
+    let profile = configuration.profile ?? (codec == .h264 ? .h264High : .hevcMain)
+    let bitrate: Int? =
+      switch configuration.rateControl {
+      case .constant(let bitrate): bitrate
+      case .variable(_, let peak): peak
+      case .constantQuantizer: nil
+      }
+    let level = try chooseLevel(profile: profile, bitrate: bitrate)
+    report.profile = profile
+    report.level = level
+    for control in ControlPlan.controls(
+      for: codec, configuration, profile: profile, level: level)
+    {
+      let outcome = set(control)
+      let isHeader =
+        control.id == .prependParameterSetsToIDR && outcome != .unsupported
+      if isHeader, case .applied = outcome { report.parameterSets = .driver }
+    }
+    for setting in configuration.additionalControls {
+      let id = ControlID(rawValue: setting.id)
+      let name = "0x" + String(setting.id, radix: 16)
+      set(PlannedControl(id, name, setting.value, .asked))
+    }
+  }
+
+  private mutating func chooseLevel(
+    profile: CodecProfile, bitrate: Int?
+  ) throws(EncoderError) -> CodecLevel {
+    let computed = CodecLevel.minimum(
+      codec: codec, size: report.visibleSize, frameRate: configuration.frameRate,
+      bitrate: bitrate, profile: profile)
+    if let level = configuration.level {
+      if let computed, computed.menuValue > level.menuValue {
+        note("level \(level.name): size, rate and bitrate need level \(computed.name)")
+      }
+      return level
+    }
+    guard let computed else {
+      throw EncoderError(
+        .unsupported,
+        "no \(codec.name) level allows \(report.visibleSize) at \(configuration.frameRate) frames "
+          + "per second" + (bitrate.map { " and \($0) bit/s" } ?? ""))
+    }
+    return computed
+  }
+
+  @discardableResult
+  private mutating func set(_ control: PlannedControl) -> ControlOutcome.Result {
+    let result = apply(control)
+    report.controls.append(
+      ControlOutcome(
+        name: control.name, id: control.id.rawValue, requested: control.value, result: result))
+    observer.emit(.debug, "control \(control.name) = \(control.value): \(result)")
+    switch result {
+    case .applied, .unverified: return result
+    case .adjusted(let value):
+      note("\(control.name): asked for \(control.value), the driver takes \(value)")
+    case .unsupported:
+      if let substitute = control.substitute.first { return set(substitute) }
+      if control.importance == .asked {
+        note("\(control.name) = \(control.value): the driver has no such control")
+      }
+    case .refused(let error):
+      note("\(control.name) = \(control.value): the driver refuses it (\(error))")
+    }
+    return result
+  }
+
+  /// Writes without asking first, because some drivers answer no query yet take the value, and
+  /// reads back where that is possible.
+  private func apply(_ control: PlannedControl) -> ControlOutcome.Result {
+    do throws(Errno) {
+      try device.handle.setControl(control.id, control.value)
+    } catch {
+      // EINVAL says both "no such control" and "not this value"; the first is true when the
+      // control cannot be read either.
+      guard error != .notSupported else { return .unsupported }
+      guard (try? device.handle.control(control.id)) != nil else { return .unsupported }
+      return .refused(error)
+    }
+    do throws(Errno) {
+      let value = try device.handle.control(control.id)
+      return value == control.value ? .applied : .adjusted(to: value)
+    } catch {
+      return .unverified
+    }
+  }
+
+  private func minimumInputBuffers() -> Int {
+    let minimum = try? device.handle.control(.minBuffersForOutput)
+    return Int(clamping: min(max(minimum ?? 1, 1), 32))
+  }
+
+  private mutating func note(_ difference: String) { report.differences.append(difference) }
+}
+
+extension EncoderDevice {
+  /// The driver's name and, where it says more, the device's.
+  package var named: String {
+    let driver = capabilities.driver
+    let card = capabilities.card
+    return card.isEmpty || card == driver ? driver : "\(driver), \(card)"
+  }
+}

@@ -1,0 +1,43 @@
+internal import Glibc
+
+extension EncoderError {
+  /// What a failed request means, and what to do about it.
+  package init(
+    _ operation: String, _ errno: Errno, device path: String, while action: String
+  ) {
+    let (code, text) = EncoderError.meaning(of: errno, path: path, action: action)
+    self.init(code, operation: operation, errno: errno, text)
+  }
+
+  private static func meaning(
+    of errno: Errno, path: String, action: String
+  ) -> (Code, String) {
+    switch errno.rawValue {
+    case ENODEV, ENXIO, ENOTCONN, ECONNABORTED, ECONNRESET, ESHUTDOWN, EBADF:
+      (.deviceLost, "\(path) went away while \(action); open the encoder again")
+    case EIO:
+      (.deviceLost, "\(path) failed while \(action); open the encoder again")
+    case ENOENT, ENOTDIR:
+      (.deviceUnavailable, "\(path) does not exist; `v4l2enc devices` lists what is there")
+    case EACCES, EPERM:
+      (.deviceUnavailable, "\(path) may not be opened; join the group that owns it, often video")
+    case EISDIR:
+      (.deviceUnavailable, "\(path) is a directory, not a device")
+    case EBUSY:
+      (.deviceBusy, "\(path) is busy while \(action); another program may hold the encoder")
+    case ENOMEM, ENOSPC:
+      (
+        .outOfMemory,
+        "\(path) has no memory while \(action); use fewer buffers, or raise cma= on boards "
+          + "without IOMMU"
+      )
+    case ESRCH:
+      // bcm2835-codec's answer when the firmware refuses the level (devices: STREAMON).
+      (.unsupported, "\(path) refuses the combination of level, size, rate and bitrate")
+    case EINTR, ETIMEDOUT:
+      (.deviceStalled, "\(path) did not answer while \(action)")
+    default:
+      (.unsupported, "\(path) refused while \(action)")
+    }
+  }
+}

@@ -1,0 +1,202 @@
+/// What a session may do next, and nothing else: no I/O, no clock, no continuation.
+///
+/// ```
+/// streaming ─drain─▶ stopping ─frames settled─▶ draining ─end─▶ drained ─encode─▶ restarting ─▶ streaming
+///     any state ─▶ failed(error), closed
+/// ```
+package struct SessionStateMachine: Sendable {
+  /// Where the session stands.
+  package enum State: Hashable, Sendable {
+    /// Frames are accepted.
+    case streaming
+    /// A drain was asked for; frames that are being written are waited for.
+    case stopping
+    /// The driver was told to stop; buffers come until one ends the drain.
+    ///
+    /// `endIsNear`: the driver said that the stream ended, only silence is waited for.
+    case draining(endIsNear: Bool)
+    /// Everything is out; the queues must be restarted before the next frame.
+    case drained
+    /// The queues are being restarted.
+    case restarting
+    /// The device failed; nothing more can be done with it.
+    case failed(EncoderError)
+    /// The session was closed.
+    case closed
+  }
+
+  /// What `encode` may do.
+  package enum Admission: Hashable, Sendable {
+    /// Take a free buffer.
+    case proceed
+    /// Wait: a drain or a restart is under way.
+    case wait
+    /// Ask for a restart, then wait.
+    case restart
+    /// Give up.
+    case refuse(EncoderError)
+  }
+
+  /// What the device thread must do.
+  package enum Command: Hashable, Sendable {
+    /// Send `V4L2_ENC_CMD_STOP`.
+    case stop
+    /// STREAMOFF and STREAMON on both queues.
+    case restart
+    /// Clean up and end.
+    case exit
+  }
+
+  package private(set) var state = State.streaming
+  /// Frames between the reservation of a buffer and the end of their QBUF.
+  package private(set) var framesInTransit = 0
+  /// Whether any frame was queued since the queues were started.
+  package private(set) var hasQueuedFrames = false
+  private var command: Command?
+
+  package init() {}
+
+  /// The error that ends every further call, if there is one.
+  package var terminalError: EncoderError? {
+    switch state {
+    case .failed(let error): error
+    case .closed: EncoderError(.closed, "the encoder is closed")
+    case .streaming, .stopping, .draining, .drained, .restarting: nil
+    }
+  }
+
+  /// Whether CAPTURE buffers (encoded bytes) may still come.
+  package var expectsPackets: Bool {
+    switch state {
+    case .streaming, .stopping, .draining: true
+    case .drained, .restarting, .failed, .closed: false
+    }
+  }
+
+  /// Asks what a frame that wants to be encoded may do.
+  package mutating func admit() -> Admission {
+    switch state {
+    case .streaming: return .proceed
+    case .stopping, .draining, .restarting: return .wait
+    case .drained:
+      state = .restarting
+      command = .restart
+      return .restart
+    case .failed, .closed:
+      guard let terminalError else { return .wait }
+      return .refuse(terminalError)
+    }
+  }
+
+  /// A buffer was reserved for a frame.
+  package mutating func frameReserved() { framesInTransit += 1 }
+
+  /// A reserved buffer was queued, or given back unused.
+  package mutating func frameSettled(queued: Bool) {
+    framesInTransit -= 1
+    if queued { hasQueuedFrames = true }
+    stopIfSettled()
+  }
+
+  /// Somebody wants everything out; false when there is nothing to wait for.
+  package mutating func requestDrain() -> Bool {
+    switch state {
+    case .streaming:
+      guard hasQueuedFrames || framesInTransit > 0 else { return false }
+      state = .stopping
+      stopIfSettled()
+      return true
+    case .stopping, .draining: return true
+    case .drained, .restarting, .failed, .closed: return false
+    }
+  }
+
+  private mutating func stopIfSettled() {
+    guard state == .stopping, framesInTransit == 0 else { return }
+    if hasQueuedFrames {
+      state = .draining(endIsNear: false)
+      command = .stop
+    } else {
+      // The only frame was given back unused: there is nothing to drain.
+      state = .streaming
+    }
+  }
+
+  /// Whether `nextCommand` would give one.
+  package var hasCommand: Bool { command != nil }
+
+  /// What the device thread must do now; each command is given once.
+  package mutating func nextCommand() -> Command? {
+    if case .restart = command, framesInTransit > 0 { return nil }
+    if case .exit = command, framesInTransit > 0 { return nil }
+    defer { command = nil }
+    return command
+  }
+
+  /// A CAPTURE buffer (encoded bytes) came; true when it ends the drain.
+  ///
+  /// An empty buffer is a skipped frame while streaming and the end on s5p-mfc; without the LAST
+  /// flag it ends the drain only if nothing is missing any more, else after a silence.
+  package mutating func captureDequeued(
+    isLast: Bool, isEmpty: Bool, nothingPending: Bool
+  ) -> Bool {
+    guard case .draining(let near) = state else { return false }
+    if isLast || (isEmpty && nothingPending) || (near && nothingPending) { return finishDrain() }
+    if isEmpty { state = .draining(endIsNear: true) }
+    return false
+  }
+
+  /// DQBUF said EPIPE; true when that ends the drain, false when no drain is under way.
+  package mutating func endOfStreamReached() -> Bool {
+    guard case .draining = state else { return false }
+    return finishDrain()
+  }
+
+  /// The driver's end-of-stream event came; true when it ends the drain.
+  ///
+  /// The event may overtake buffers that wait to be dequeued, so a silence must follow it.
+  package mutating func endOfStreamAnnounced() {
+    guard case .draining = state else { return }
+    state = .draining(endIsNear: true)
+  }
+
+  /// Nothing came for a while after the announcement; true when that ends the drain.
+  package mutating func silencePassed() -> Bool {
+    guard case .draining(endIsNear: true) = state else { return false }
+    return finishDrain()
+  }
+
+  /// The driver has no stop command and every frame is back; true when that ends the drain.
+  package mutating func pendingTableEmptied() -> Bool {
+    guard case .draining = state else { return false }
+    return finishDrain()
+  }
+
+  private mutating func finishDrain() -> Bool {
+    state = .drained
+    hasQueuedFrames = false
+    return true
+  }
+
+  /// The queues stream again.
+  package mutating func restarted() {
+    guard case .restarting = state else { return }
+    state = .streaming
+  }
+
+  /// The device failed; the first error stays.
+  package mutating func fail(_ error: EncoderError) {
+    switch state {
+    case .failed, .closed: return
+    case .streaming, .stopping, .draining, .drained, .restarting:
+      state = .failed(error)
+      command = nil
+    }
+  }
+
+  /// Nobody wants the session any more.
+  package mutating func close() {
+    state = .closed
+    command = .exit
+  }
+}

@@ -1,0 +1,52 @@
+/// A value that arrives once, from any thread, and may be waited for up to a deadline.
+package final class Deferred<Value: Sendable>: Sendable {
+  private struct State {
+    var value: Value?
+    var isAbandoned = false
+    var waiter: Suspension<Value?>?
+  }
+
+  private let state = Locked(State())
+
+  package init() {}
+
+  /// Delivers the value; false when it came too late or for the second time.
+  @discardableResult
+  package func fulfill(_ value: Value) -> Bool {
+    let (accepted, waiter) = state.withLock {
+      state -> (Bool, Suspension<Value?>?) in
+      guard state.value == nil, !state.isAbandoned else { return (false, nil) }
+      state.value = value
+      return (true, state.waiter.take())
+    }
+    waiter?.resume(returning: value)
+    return accepted
+  }
+
+  /// Waits for the value; nil when it has not come in time, and then it never will.
+  package nonisolated(nonsending) func value(within limit: Duration) async -> Value? {
+    let timer = Task.detached {
+      do { try await Task.sleep(for: limit) } catch { return }
+      self.abandon()
+    }
+    let value: Value? = await suspend { suspension in
+      let (isDone, value) = state.withLock { state -> (Bool, Value?) in
+        if state.value != nil || state.isAbandoned { return (true, state.value) }
+        state.waiter = suspension
+        return (false, nil)
+      }
+      if isDone { suspension.resume(returning: value) }
+    }
+    timer.cancel()
+    return value
+  }
+
+  private func abandon() {
+    let waiter = state.withLock { state -> Suspension<Value?>? in
+      guard state.value == nil else { return nil }
+      state.isAbandoned = true
+      return state.waiter.take()
+    }
+    waiter?.resume(returning: nil)
+  }
+}
