@@ -16,11 +16,11 @@ package struct EncoderDevice: Sendable {
     self.path = path
     self.capabilities = capabilities
     self.isMultiplanar = capabilities.isMultiplanarMemoryToMemory
-    self.outputType = Direction.output.bufferType(multiplanar: isMultiplanar)
-    self.captureType = Direction.capture.bufferType(multiplanar: isMultiplanar)
+    self.outputType = QueueDirection.output.bufferType(multiplanar: isMultiplanar)
+    self.captureType = QueueDirection.capture.bufferType(multiplanar: isMultiplanar)
   }
 
-  package func bufferType(_ direction: Direction) -> UInt32 {
+  package func bufferType(_ direction: QueueDirection) -> UInt32 {
     switch direction {
     case .output: outputType
     case .capture: captureType
@@ -32,7 +32,7 @@ package struct EncoderDevice: Sendable {
   /// - Throws: what the driver says, or `EINVAL` when its planes are shorter than its own format
   ///   says or more than this library maps.
   package func allocateBuffers(
-    _ direction: Direction, count: Int, planeSizes: [Int]
+    _ direction: QueueDirection, count: Int, planeSizes: [Int]
   ) throws(DeviceRequestError) -> [MappedBuffer] {
     let type = bufferType(direction)
     let granted: Int

@@ -1,7 +1,7 @@
 internal import CV4L2
 
 /// One of the two queues of a memory-to-memory device, in the kernel's words.
-package enum Direction: Hashable, Sendable {
+package enum QueueDirection: Hashable, Sendable {
   /// Raw frames, application to driver.
   case output
   /// Encoded bytes, driver to application.

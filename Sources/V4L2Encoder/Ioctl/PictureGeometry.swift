@@ -21,7 +21,7 @@ extension DeviceHandle {
   ///
   /// The C request is `VIDIOC_S_PARM`.
   package func setFrameRate(
-    _ direction: Direction, _ bufferType: UInt32, _ rate: Rational
+    _ direction: QueueDirection, _ bufferType: UInt32, _ rate: Rational
   ) throws(Errno) -> Rational {
     var raw = v4l2_streamparm()
     raw.type = bufferType

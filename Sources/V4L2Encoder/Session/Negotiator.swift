@@ -181,7 +181,7 @@ package struct Negotiator {
   }
 
   private func setFormat(
-    _ direction: Direction, _ wanted: QueueFormat
+    _ direction: QueueDirection, _ wanted: QueueFormat
   ) throws(EncoderError) -> QueueFormat {
     do throws(Errno) {
       return try device.handle.setFormat(device.bufferType(direction), wanted)
@@ -249,7 +249,7 @@ package struct Negotiator {
   private mutating func setFrameRate(captureToo: Bool) {
     let asked = configuration.frameRate
     // iris and others take the coded rate on the CAPTURE side and only a hint on the other.
-    let directions: [Direction] = captureToo ? [.output, .capture] : [.output]
+    let directions: [QueueDirection] = captureToo ? [.output, .capture] : [.output]
     for direction in directions {
       do throws(Errno) {
         let granted = try device.handle.setFrameRate(
