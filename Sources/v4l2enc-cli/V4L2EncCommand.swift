@@ -1,4 +1,83 @@
+internal import Glibc
+internal import V4L2Encoder
+
+/// The command `v4l2enc`.
 @main
 struct V4L2EncCommand {
-  static func main() {}
+  static let version = "0.1.0"
+
+  static func main() async {
+    Signals.block()
+    let code = await run(Array(CommandLine.arguments.dropFirst()))
+    exit(code.rawValue)
+  }
+
+  /// The page that lists the commands.
+  static let help =
+    """
+    v4l2enc encodes raw video to H.264 and HEVC on V4L2 memory-to-memory devices.
+
+    Usage: v4l2enc COMMAND [options]
+
+    Commands:
+      encode     Encode a raw or y4m file, a pipe or a test picture
+      devices    List video devices and what they can do
+
+    Options:
+      -h, --help     This text; v4l2enc COMMAND --help says more
+      --version      The version
+
+    Examples:
+      v4l2enc devices
+      v4l2enc encode clip.y4m -o clip.h264 --bitrate 4M
+      v4l2enc encode test:motion -o test.hevc --device virtual
+      ffmpeg -i clip.mp4 -f yuv4mpegpipe - | v4l2enc encode - -o clip.h264
+
+    """
+
+  private static func run(_ arguments: [String]) async -> ExitCode {
+    let console = Console(verbosity: .normal, progress: false)
+    do throws(CommandError) {
+      return try await dispatch(arguments)
+    } catch {
+      console.error(error.message)
+      return error.code
+    }
+  }
+
+  private static func dispatch(_ arguments: [String]) async throws(CommandError) -> ExitCode {
+    guard let command = arguments.first else {
+      throw CommandError(.usage, "which command? encode or devices (v4l2enc --help says more)")
+    }
+    let rest = Array(arguments.dropFirst())
+    switch command {
+    case "encode":
+      switch try EncodeArguments.table.parse(rest, into: EncodeOptions()) {
+      case .help: return try show(Help.page(EncodeArguments.table))
+      case .run(let options): return await EncodeCommand.run(options)
+      }
+    case "devices":
+      switch try DevicesCommand.table.parse(rest, into: DevicesOptions()) {
+      case .help: return try show(Help.page(DevicesCommand.table))
+      case .run(let options): return try show(DevicesCommand.list(options))
+      }
+    case "--help", "-h", "help": return try show(help)
+    case "--version": return try show("v4l2enc \(version)\n")
+    default:
+      let known = ["encode", "devices", "--help", "--version"]
+      let kind = command.hasPrefix("-") ? "option" : "command"
+      throw CommandError(
+        .usage,
+        "unknown \(kind) \(command)\(Suggestion.sentence(for: command, in: known)) "
+          + "(v4l2enc --help lists all)")
+    }
+  }
+
+  /// Writes to standard output.
+  private static func show(_ text: String) throws(CommandError) -> ExitCode {
+    if let failure = OutputDescriptor.writeAll(Array(text.utf8), to: STDOUT_FILENO) {
+      throw OutputFile.error(failure, writing: "standard output")
+    }
+    return .success
+  }
 }

@@ -1,0 +1,82 @@
+internal import V4L2Encoder
+internal import VirtualV4L2Device
+
+/// Which encoder `--device` means.
+enum DeviceChoice {
+  /// Opens the device that was named, or the first that fits; says which one it was.
+  static func open(
+    _ device: String, _ plan: EncodePlan, observer: EncoderObserver, console: Console
+  ) async throws(CommandError) -> any VideoEncoder {
+    switch device {
+    case "virtual":
+      return try await open(plan, on: .path("virtual"), observer)
+    case "auto":
+      return try await first(of: DeviceCatalog.devices(), plan, observer, console)
+    default:
+      return try await open(plan, on: .path(device), observer)
+    }
+  }
+
+  private static func first(
+    of devices: [DeviceReport], _ plan: EncodePlan, _ observer: EncoderObserver,
+    _ console: Console
+  ) async throws(CommandError) -> any VideoEncoder {
+    var refusals: [String] = []
+    for device in devices {
+      if let refusal = refusal(of: device, for: plan) {
+        refusals.append("\(device.path): \(refusal)")
+        continue
+      }
+      do throws(CommandError) {
+        let encoder = try await open(plan, on: .path(device.path), observer)
+        console.note("--device auto chose \(device.path) (\(device.card), driver \(device.driver))")
+        return encoder
+      } catch  where error.code == .usage {
+        // The configuration is at fault, not the device.
+        throw error
+      } catch {
+        refusals.append("\(device.path): \(error.message)")
+      }
+    }
+    for refusal in refusals { console.error(refusal) }
+    let found =
+      refusals.isEmpty
+      ? "there is no /dev/video* node"
+      : "none of these nodes is a usable \(plan.codec.name) encoder"
+    throw CommandError(
+      .noDevice, "\(found); name one with --device PATH, or try --device virtual")
+  }
+
+  /// Why a device cannot do what is planned; nil when it may.
+  static func refusal(of device: DeviceReport, for plan: EncodePlan) -> String? {
+    if let refusal = device.refusal { return refusal }
+    let formats: [PixelFormat] = plan.codec == .h264 ? [.h264] : [.hevc, .h265]
+    guard let codec = device.codecs.first(where: { formats.contains($0.format) }) else {
+      let known = device.codecs.map(\.format.description).joined(separator: ", ")
+      return "encodes \(known.isEmpty ? "nothing" : known), not \(plan.codec.name)"
+    }
+    let size = plan.configuration.size
+    if let least = codec.minimumSize, size.width < least.width || size.height < least.height {
+      return "takes no pictures below \(least)"
+    }
+    if let most = codec.maximumSize, size.width > most.width || size.height > most.height {
+      return "takes no pictures above \(most)"
+    }
+    return nil
+  }
+
+  private static func open(
+    _ plan: EncodePlan, on device: DeviceSelector, _ observer: EncoderObserver
+  ) async throws(CommandError) -> any VideoEncoder {
+    do {
+      switch plan.codec {
+      case .h264:
+        return try await H264Encoder.open(plan.configuration, on: device, observer: observer)
+      case .hevc:
+        return try await HEVCEncoder.open(plan.configuration, on: device, observer: observer)
+      }
+    } catch {
+      throw CommandError(error)
+    }
+  }
+}

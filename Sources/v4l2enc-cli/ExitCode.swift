@@ -1,0 +1,51 @@
+internal import V4L2Encoder
+
+/// How the command ends, in the codes of sysexits.h.
+enum ExitCode: Int32 {
+  case success = 0
+  case usage = 64
+  case badData = 65
+  case noInput = 66
+  case noDevice = 69
+  case software = 70
+  case operatingSystem = 71
+  case cannotCreate = 73
+  case inputOutput = 74
+  case timedOut = 75
+  case noPermission = 77
+  case interrupted = 130
+  case terminated = 143
+}
+
+/// Why the command stops: one line with the remedy, and the code to end with.
+struct CommandError: Error, Hashable {
+  let code: ExitCode
+  let message: String
+
+  init(_ code: ExitCode, _ message: String) {
+    self.code = code
+    self.message = message
+  }
+}
+
+extension CommandError {
+  /// What the library reported, in the codes of this command.
+  init(_ error: EncoderError) {
+    self.init(Self.code(of: error), error.description)
+  }
+
+  private static func code(of error: EncoderError) -> ExitCode {
+    switch error.code {
+    case .deviceUnavailable:
+      if let errno = error.errno, errno.isPermission { return .noPermission }
+      return .noDevice
+    case .notAnEncoder, .deviceBusy, .unsupported: return .noDevice
+    case .deviceLost: return .inputOutput
+    case .deviceStalled, .consumerStalled: return .timedOut
+    case .invalidConfiguration: return .usage
+    case .invalidFrame: return .badData
+    case .outOfMemory: return .operatingSystem
+    default: return .software
+    }
+  }
+}

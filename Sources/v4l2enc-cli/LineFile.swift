@@ -1,0 +1,48 @@
+internal import V4L2Encoder
+
+/// A text file that is written line by line and flushed in large pieces.
+///
+/// A failure does not stop the encoding; `finish` reports the first one.
+final class LineFile: Sendable {
+  private struct State {
+    var pending: [UInt8] = []
+    var failure: CommandError?
+  }
+
+  private let file: OpenFile
+  private let path: String
+  private let state = Locked(State())
+  private static let flushSize = 32 << 10
+
+  /// Creates the file, or empties an existing one.
+  init(_ path: String) throws(CommandError) {
+    self.path = path
+    (file, _) = try OutputFile.open(path)
+    file.truncate()
+  }
+
+  /// Adds one line.
+  func write(_ line: String) {
+    state.withLock { state in
+      state.pending += line.utf8
+      state.pending.append(0x0a)
+      if state.pending.count >= Self.flushSize { flush(&state) }
+    }
+  }
+
+  /// Writes what is pending; the first failure of all, if there was one.
+  func finish() -> CommandError? {
+    state.withLock { state in
+      flush(&state)
+      return state.failure
+    }
+  }
+
+  private func flush(_ state: inout State) {
+    guard state.failure == nil, !state.pending.isEmpty else { return }
+    if let errno = OutputDescriptor.writeAll(state.pending, to: file.descriptor) {
+      state.failure = OutputFile.error(errno, writing: path)
+    }
+    state.pending.removeAll(keepingCapacity: true)
+  }
+}

@@ -1,0 +1,98 @@
+internal import Glibc
+internal import V4L2Encoder
+
+/// A regular file, mapped: frames are read where the page cache has them, without a copy.
+@safe final class MappedInput: InputBytes {
+  private let file: OpenFile
+  private let name: String
+  private let memory: FrameMemory
+  private let stop: StopRequest
+  // Where the file is mapped; the mapping lives as long as `memory`.
+  private nonisolated(unsafe) let start: UnsafeRawPointer
+
+  private struct Position {
+    var next: Int
+    /// Everything before this was given back to the kernel.
+    var released = 0
+  }
+  private let position: Locked<Position>
+
+  /// How much is read before the pages behind are given back, so that resident memory stays flat.
+  private static let window = 64 << 20
+
+  /// Maps a file; nil when it cannot be mapped.
+  init?(_ file: OpenFile, name: String, size: Int, position: Int, stop: StopRequest) {
+    let mapping = unsafe mmap(nil, size, PROT_READ, MAP_SHARED, file.descriptor, 0)
+    guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else { return nil }
+    unsafe madvise(mapping, size, MADV_SEQUENTIAL)
+    let address = UInt(bitPattern: mapping)
+    self.file = file
+    self.name = name
+    self.stop = stop
+    unsafe self.start = UnsafeRawPointer(mapping)
+    self.position = Locked(Position(next: position))
+    unsafe self.memory = FrameMemory(unsafeStart: UnsafeRawPointer(mapping), byteCount: size) {
+      unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), size)
+    }
+  }
+
+  var remaining: Int? { memory.byteCount - position.withLock { $0.next } }
+
+  func startsWith(_ bytes: [UInt8]) throws(CommandError) -> Bool {
+    let next = position.withLock { $0.next }
+    guard memory.byteCount - next >= bytes.count else { return false }
+    try checkLength(next + bytes.count)
+    return unsafe bytes.withUnsafeBytes { wanted in
+      unsafe wanted.elementsEqual(
+        UnsafeRawBufferPointer(start: start + next, count: bytes.count))
+    }
+  }
+
+  func line(limit: Int) throws(CommandError) -> InputLine {
+    if stop.isRaised { return .stopped }
+    let next = position.withLock { $0.next }
+    let count = min(limit, memory.byteCount - next)
+    guard count > 0 else { return .end }
+    try checkLength(next + count)
+    guard let end = unsafe memchr(start + next, 0x0a, count) else { return .unterminated }
+    let length = unsafe UnsafeRawPointer(end) - (start + next)
+    position.withLock { $0.next = next + length + 1 }
+    return .line(unsafe [UInt8](UnsafeRawBufferPointer(start: start + next, count: length)))
+  }
+
+  func frame(byteCount: Int) throws(CommandError) -> InputFrame {
+    if stop.isRaised { return .stopped }
+    let next = position.withLock { $0.next }
+    let left = memory.byteCount - next
+    guard left > 0 else { return .end }
+    guard left >= byteCount else {
+      position.withLock { $0.next = memory.byteCount }
+      return .truncated(left)
+    }
+    try checkLength(next + byteCount)
+    position.withLock { $0.next = next + byteCount }
+    releaseBehind(next)
+    return .whole(memory, offset: next)
+  }
+
+  /// Reading a mapping beyond the file's end raises SIGBUS, so a file that shrinks is noticed.
+  private func checkLength(_ end: Int) throws(CommandError) {
+    guard Int(file.information.st_size) >= end else {
+      throw CommandError(.inputOutput, "\(name) became shorter while it was read")
+    }
+  }
+
+  private func releaseBehind(_ end: Int) {
+    let page = 4096
+    let range = position.withLock { position -> Range<Int>? in
+      let aligned = end / page * page
+      guard aligned - position.released >= Self.window else { return nil }
+      defer { position.released = aligned }
+      return position.released..<aligned
+    }
+    guard let range else { return }
+    // The pages stay in the page cache; touching them again only maps them again.
+    unsafe madvise(
+      UnsafeMutableRawPointer(mutating: start + range.lowerBound), range.count, MADV_DONTNEED)
+  }
+}

@@ -1,0 +1,65 @@
+internal import V4L2Encoder
+
+/// Counts what comes out, for the status line and the summary.
+struct Meter {
+  private let frameRate: Rational
+  private let expectedFrames: Int?
+  private let started = MonotonicTime.now
+  private var lastStatus = MonotonicTime.now
+  private var latencies = LatencyHistogram()
+  private(set) var packets = 0
+  private(set) var bytes = 0
+
+  /// How often the status line changes.
+  private static let interval = Duration.milliseconds(200)
+
+  init(frameRate: Rational, expectedFrames: Int?) {
+    self.frameRate = frameRate
+    self.expectedFrames = expectedFrames
+  }
+
+  /// Counts one packet.
+  mutating func add(_ packet: EncodedPacket) {
+    packets += 1
+    bytes += packet.byteCount
+    latencies.add(microseconds: packet.latency.inMicroseconds)
+  }
+
+  /// The status line, when it is time for a new one.
+  mutating func status() -> String? {
+    let now = MonotonicTime.now
+    guard now - lastStatus >= Self.interval else { return nil }
+    lastStatus = now
+    let seconds = elapsed(until: now)
+    let speed = Double(packets) / seconds
+    var parts = [
+      expectedFrames.map { "\(packets)/\($0) frames" } ?? "\(packets) frames",
+      "\(Units.fixed(speed, 0)) fps", Units.bitrate(averageBitrate),
+      "\(Units.fixed(speed / frameRate.value, 2))x",
+    ]
+    if let expectedFrames, speed > 0 {
+      parts.append("ETA \(Units.clock(Int(Double(max(0, expectedFrames - packets)) / speed)))")
+    }
+    return parts.joined(separator: "  ")
+  }
+
+  /// What was done, in one line.
+  func summary(framesIn: Int, skipped: Int) -> String {
+    let speed = Double(packets) / elapsed(until: .now)
+    var text =
+      "\(framesIn) frames in, \(packets) out, \(skipped) skipped; \(Units.bytes(bytes)), "
+      + "\(Units.bitrate(averageBitrate)) on average; \(Units.fixed(speed, 1)) fps"
+    if let median = latencies.percentile(0.5), let slow = latencies.percentile(0.99) {
+      text += "; latency \(Units.milliseconds(median)) median, \(Units.milliseconds(slow)) p99"
+    }
+    return text
+  }
+
+  private func elapsed(until now: MonotonicTime) -> Double {
+    max(1e-9, Double((now - started).inNanoseconds) / 1e9)
+  }
+
+  private var averageBitrate: Int {
+    packets == 0 ? 0 : Int(Double(bytes) * 8 * frameRate.value / Double(packets))
+  }
+}

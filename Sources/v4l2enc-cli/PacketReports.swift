@@ -1,0 +1,58 @@
+internal import V4L2Encoder
+
+/// The files that have a line per packet: `--stats` and `--save-pts`.
+struct PacketReports: Sendable {
+  private let times: LineFile?
+  private let statistics: LineFile?
+  private let timeBase: Rational
+
+  init(_ options: EncodeOptions, timeBase: Rational) throws(CommandError) {
+    self.timeBase = timeBase
+    times = try options.timesPath.map { path throws(CommandError) in try LineFile(path) }
+    statistics = try options.statisticsPath.map { path throws(CommandError) in try LineFile(path) }
+    times?.write("# timestamp format v2")
+  }
+
+  /// Adds the lines of one packet.
+  func add(_ packet: EncodedPacket, index: Int) {
+    times?.write(Self.milliseconds(packet.presentationTime, timeBase))
+    statistics?.write(Self.json(packet, index: index, timeBase))
+  }
+
+  /// Writes what is pending; the first failure, if there was one.
+  func finish() -> CommandError? {
+    let failures = [times?.finish(), statistics?.finish()]
+    return failures.compactMap { $0 }.first
+  }
+
+  /// A time in milliseconds with six decimals.
+  static func milliseconds(_ time: Int64, _ timeBase: Rational) -> String {
+    let units = Double(time) * Double(timeBase.numerator) * 1e9 / Double(timeBase.denominator)
+    guard units.magnitude < 9e18 else { return "0.000000" }
+    let nanoseconds = Int(units.rounded())
+    let magnitude = Int(nanoseconds.magnitude)
+    let digits = "\(magnitude / 1_000_000).\(Units.padded(magnitude % 1_000_000, 6))"
+    return nanoseconds < 0 ? "-" + digits : digits
+  }
+
+  private static func json(_ packet: EncodedPacket, index: Int, _ timeBase: Rational) -> String {
+    JSON.object([
+      ("index", .number(index)),
+      ("pts", .number(Int(packet.presentationTime))),
+      ("dts", .number(Int(packet.decodeTime))),
+      ("duration", .number(Int(packet.duration))),
+      ("pts_ms", .literal(milliseconds(packet.presentationTime, timeBase))),
+      ("bytes", .number(packet.byteCount)),
+      ("key", .boolean(packet.isKeyFrame)),
+      ("parameter_sets", .boolean(packet.hasParameterSets)),
+      ("corrupt", .boolean(packet.isCorrupt)),
+      ("time_inferred", .boolean(packet.isTimeInferred)),
+      ("latency_us", .number(packet.latency.inMicroseconds)),
+    ]).text
+  }
+}
+
+extension Duration {
+  /// Whole microseconds.
+  var inMicroseconds: Int { Int(inNanoseconds / 1000) }
+}

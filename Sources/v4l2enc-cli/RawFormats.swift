@@ -1,0 +1,26 @@
+internal import V4L2Encoder
+
+/// The names of raw formats on the command line.
+enum RawFormats {
+  /// Every name with its format, in the order of the help.
+  static let all: [(name: String, format: PixelFormat)] = [
+    ("i420", .i420), ("nv12", .nv12), ("nv21", .nv21), ("yv12", .yv12), ("i422", .i422),
+    ("yuyv", .yuyv), ("yuy2", .yuyv), ("uyvy", .uyvy), ("rgb24", .rgb24), ("bgr24", .bgr24),
+    ("bgra", .bgra), ("bgrx", .bgrx), ("argb", .argb), ("gray", .grey),
+  ]
+
+  /// The names in one line.
+  static var names: String { all.map(\.name).joined(separator: ", ") }
+
+  /// The format of a name.
+  static func format(named name: String) throws(CommandError) -> PixelFormat {
+    if let entry = all.first(where: { $0.name == name.lowercased() }) { return entry.format }
+    let hint = Suggestion.sentence(for: name, in: all.map(\.name))
+    throw CommandError(.usage, "--format \(name): unknown\(hint); known are \(names)")
+  }
+
+  /// The name of a format, or its code.
+  static func name(of format: PixelFormat) -> String {
+    all.first { $0.format == format }?.name ?? format.description
+  }
+}

@@ -1,0 +1,50 @@
+/// Numbers as people read them.
+enum Units {
+  /// `2.30 Mbit/s`, `500 kbit/s`.
+  static func bitrate(_ bits: Int) -> String {
+    switch bits {
+    case 1_000_000...: return fixed(Double(bits) / 1e6, 2) + " Mbit/s"
+    case 10_000...: return fixed(Double(bits) / 1e3, 0) + " kbit/s"
+    default: return "\(bits) bit/s"
+    }
+  }
+
+  /// `12 bytes`, `3.4 kB`, `5.6 MB`, `7.8 GB`.
+  static func bytes(_ count: Int) -> String {
+    switch count {
+    case 1_000_000_000...: return fixed(Double(count) / 1e9, 2) + " GB"
+    case 1_000_000...: return fixed(Double(count) / 1e6, 2) + " MB"
+    case 10_000...: return fixed(Double(count) / 1e3, 1) + " kB"
+    default: return "\(count) bytes"
+    }
+  }
+
+  /// `8.1 ms`.
+  static func milliseconds(_ microseconds: Int) -> String {
+    fixed(Double(microseconds) / 1000, 1) + " ms"
+  }
+
+  /// `1:02:03` or `2:03`.
+  static func clock(_ seconds: Int) -> String {
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60)
+    let rest = padded(seconds % 60, 2)
+    return hours > 0 ? "\(hours):\(padded(minutes, 2)):\(rest)" : "\(minutes):\(rest)"
+  }
+
+  /// A number with this many decimals, without a locale.
+  static func fixed(_ value: Double, _ decimals: Int) -> String {
+    guard value.isFinite, value.magnitude < 1e15 else { return "-" }
+    let scale = (0..<decimals).reduce(1) { product, _ in product * 10 }
+    let scaled = Int((value * Double(scale)).rounded())
+    let sign = scaled < 0 ? "-" : ""
+    let whole = "\(sign)\(scaled.magnitude / UInt(scale))"
+    guard decimals > 0 else { return whole }
+    return whole + "." + padded(Int(scaled.magnitude % UInt(scale)), decimals)
+  }
+
+  /// A number with leading zeros.
+  static func padded(_ value: Int, _ digits: Int) -> String {
+    let text = "\(value)"
+    return String(repeating: "0", count: max(0, digits - text.count)) + text
+  }
+}

@@ -1,0 +1,104 @@
+import Testing
+
+@testable import v4l2enc_cli
+
+/// The pages are compared byte for byte, so that every change of them is seen.
+@Suite struct HelpTests {
+  @Test func encode() { #expect(Help.page(EncodeArguments.table) == Self.encodePage) }
+  @Test func devices() { #expect(Help.page(DevicesCommand.table) == Self.devicesPage) }
+
+  @Test func linesFitATerminal() {
+    for page in [Self.encodePage, Self.devicesPage, V4L2EncCommand.help] {
+      #expect(page.hasSuffix("\n"))
+      for line in page.split(separator: "\n") { #expect(line.count <= 92, "\(line)") }
+    }
+  }
+
+  @Test func everyOptionIsExplained() {
+    for section in EncodeArguments.table.sections {
+      for option in section.options { #expect(!option.help.isEmpty) }
+    }
+  }
+
+  private static let encodePage = """
+    Encodes raw video to H.264 or HEVC on a V4L2 memory-to-memory device.
+
+    Usage: v4l2enc encode INPUT -o OUTPUT [options]
+
+    Input and output:
+      -o, --output OUTPUT         Elementary stream to write: a file, or - for standard output
+      --size WxH                  Size of raw input and test pictures
+      --format FORMAT             Pixels of raw input and test pictures (default i420): i420,
+                                  nv12, nv21, yv12, i422, yuyv, yuy2, uyvy, rgb24, bgr24, bgra,
+                                  bgrx, argb, gray
+      --fps N[/D]                 Frames per second (default: the y4m header's, else 30)
+      --frames N                  Stop after this many frames
+      --crop-odd                  Leave out the last column or row of odd sizes, which 4:2:0
+                                  video cannot have
+
+    Device and codec:
+      --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
+                                  one in this process
+      --codec h264|hevc           Codec (default: from OUTPUT's suffix, else h264)
+      --profile P                 baseline, constrained-baseline, main, high; HEVC: main
+      --level L|auto              Level, such as 4.1 (default: the lowest that fits)
+      --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
+                                  others; may be repeated
+
+    Quality:
+      --preset live|recording|safe
+                                  A set of values, see below
+      -b, --bitrate RATE          Target, such as 4M or 500k (default: 0.1 bit per pixel, HEVC
+                                  0.07)
+      --peak-bitrate RATE         Peak of vbr (default: 1.5 times the bitrate)
+      --rate-control cbr|vbr|cq   Constant bitrate (default), variable bitrate, constant
+                                  quantizer
+      --qp N                      Quantizer of cq, 0 (best) to 51; implies cq
+      --init-qp N                 Quantizer of the first picture
+      --min-qp N                  Lowest quantizer allowed (default 10)
+      --max-qp N                  Highest quantizer allowed (default 51)
+      --gop N                     Pictures from key frame to key frame (default: 2 seconds)
+
+    Reports:
+      --save-pts FILE             Write presentation times, mkvmerge format v2
+      --stats FILE                Write one line of JSON per packet
+      --no-progress               No status line (there is none without a terminal)
+      -q, --quiet                 Only warnings and errors
+      -v, --verbose               What was negotiated, and each control as asked and applied
+      -h, --help                  This text
+
+    INPUT:
+      FILE                        y4m, recognised by its first bytes, or raw frames, which need
+                                  --size
+      -                           The same from standard input
+      test:bars, test:motion      Built-in pictures (default 1280x720, 10 seconds)
+
+    Presets (any option given besides one wins):
+      live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers
+                                  at every IDR
+      recording                   VBR with a peak of 1.5 times the bitrate, High (HEVC: Main)
+      safe                        known stable on Rockchip, good for any driver: CBR, init QP
+                                  26, QP 10 to 51, GOP 30
+
+    Exit codes (sysexits.h):
+      0                           Done
+      64, 65, 66                  Wrong arguments; damaged input; no such input
+      69, 77                      No usable device; no permission
+      70, 71                      A defect; no memory
+      73, 74, 75                  Cannot create output; read, write or device error; timed out
+      130, 143                    Stopped by Ctrl-C or SIGTERM; what was encoded is written
+
+    """
+
+  private static let devicesPage = """
+    Lists video devices, what they encode, and why others cannot be used.
+
+    Usage: v4l2enc devices [--all] [--json] [PATH|virtual]...
+
+    Options:
+      --all                       Everything that is known of every node, refused ones too
+      --json                      An array of objects, for programs
+      -h, --help                  This text
+
+    """
+}
