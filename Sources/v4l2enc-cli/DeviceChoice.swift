@@ -9,7 +9,7 @@ enum DeviceChoice {
   ) async throws(CommandError) -> any VideoEncoder {
     switch device {
     case "virtual":
-      return try await open(plan, on: .path("virtual"), observer)
+      return try await open(plan, on: .virtual(VirtualDevice()), observer)
     case "auto":
       return try await first(of: DeviceCatalog.devices(), plan, observer, console)
     default:

@@ -43,7 +43,7 @@ enum DevicesCommand {
   }
 
   private static func selector(_ path: String) -> DeviceSelector {
-    path == "virtual" ? .path("virtual") : .path(path)
+    path == "virtual" ? .virtual(VirtualDevice()) : .path(path)
   }
 
   /// A device in words; one line when it is no usable encoder and not everything is wanted.
