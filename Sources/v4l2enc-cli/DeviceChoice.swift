@@ -8,12 +8,18 @@ enum DeviceChoice {
     _ device: String, _ plan: EncodePlan, observer: EncoderObserver, console: Console
   ) async throws(CommandError) -> any VideoEncoder {
     switch device {
-    case "virtual":
-      return try await open(plan, on: .virtual(VirtualDevice()), observer)
     case "auto":
       return try await first(of: DeviceCatalog.devices(), plan, observer, console)
     default:
-      return try await open(plan, on: .path(device), observer)
+      return try await open(plan, on: selector(device), observer)
+    }
+  }
+
+  /// The device of this name; `virtual` is made for the occasion, in this process.
+  static func selector(_ name: String) throws(CommandError) -> DeviceSelector {
+    guard name == "virtual" else { return .path(name) }
+    do { return .virtual(try VirtualDevice()) } catch {
+      throw CommandError(.operatingSystem, "no memory for the virtual device: \(error.text)")
     }
   }
 

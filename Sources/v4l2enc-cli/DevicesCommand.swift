@@ -1,5 +1,4 @@
 internal import V4L2Encoder
-internal import VirtualV4L2Device
 
 /// What the arguments of `devices` ask for.
 struct DevicesOptions: Sendable {
@@ -31,19 +30,16 @@ enum DevicesCommand {
   ) { (options, argument) throws(CommandError) in options.paths.append(argument) }
 
   /// The text of the list.
-  static func list(_ options: DevicesOptions) -> String {
-    let reports =
-      options.paths.isEmpty
-      ? DeviceCatalog.devices() : options.paths.flatMap { DeviceCatalog.examine(selector($0)) }
+  static func list(_ options: DevicesOptions) throws(CommandError) -> String {
+    var reports = options.paths.isEmpty ? DeviceCatalog.devices() : []
+    for path in options.paths {
+      reports += DeviceCatalog.examine(try DeviceChoice.selector(path))
+    }
     if options.asJSON { return JSON.array(reports.map(json)).text + "\n" }
     guard !reports.isEmpty else {
       return "There is no /dev/video* node; v4l2enc encode --device virtual works without one.\n"
     }
     return reports.map { describe($0, all: options.showsAll) }.joined()
-  }
-
-  private static func selector(_ path: String) -> DeviceSelector {
-    path == "virtual" ? .virtual(VirtualDevice()) : .path(path)
   }
 
   /// A device in words; one line when it is no usable encoder and not everything is wanted.

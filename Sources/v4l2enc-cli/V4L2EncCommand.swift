@@ -59,7 +59,7 @@ struct V4L2EncCommand {
     case "devices":
       switch try DevicesCommand.table.parse(rest, into: DevicesOptions()) {
       case .help: return try show(Help.page(DevicesCommand.table))
-      case .run(let options): return try show(DevicesCommand.list(options))
+      case .run(let options): return try show(try DevicesCommand.list(options))
       }
     case "--help", "-h", "help": return try show(help)
     case "--version": return try show("v4l2enc \(version)\n")
