@@ -51,7 +51,8 @@ let package = Package(
       name: "v4l2enc-cli", dependencies: ["V4L2Encoder", "VirtualV4L2Device"],
       swiftSettings: strict),
     .executableTarget(
-      name: "v4l2-virtual-encoder", dependencies: ["VirtualV4L2Device", "CFuse3", "CV4L2"],
+      name: "v4l2-virtual-encoder",
+      dependencies: ["VirtualV4L2Device", "V4L2Encoder", "CFuse3", "CV4L2"],
       swiftSettings: upcoming),
     .target(
       name: "TestSupport", dependencies: ["V4L2Encoder", "CLibYUV"], path: "Tests/TestSupport",

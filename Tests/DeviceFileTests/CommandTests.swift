@@ -1,0 +1,131 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("The command v4l2-virtual-encoder")
+struct CommandTests {
+  private static func run(_ arguments: [String]) async throws -> SubprocessResult {
+    try await Subprocess.run(
+      try builtBinary(named: "v4l2-virtual-encoder"), arguments, within: .seconds(20))
+  }
+
+  @Test("--help says what there is")
+  func help() async throws {
+    let result = try await Self.run(["--help"])
+    #expect(result.exitCode == 0)
+    for option in ["--api", "--codec-h264", "--codec-hevc", "--backend", "--foreground"] {
+      #expect(result.outputText.contains("  \(option)"))
+    }
+    #expect(result.outputText.split(separator: "\n").allSatisfy { $0.count <= 100 })
+  }
+
+  @Test("--version names the program")
+  func version() async throws {
+    let result = try await Self.run(["--version"])
+    #expect(result.exitCode == 0)
+    #expect(result.outputText.hasPrefix("v4l2-virtual-encoder "))
+  }
+
+  @Test(
+    "a wrong command line is refused in one line",
+    arguments: [
+      [], ["--api"], ["/tmp/x", "--api", "both"], ["/tmp/x", "/tmp/y"], ["/tmp/x", "--apl=mplane"],
+      ["/tmp/x", "--foreground=yes"], ["/tmp/"],
+    ])
+  func usage(arguments: [String]) async throws {
+    let result = try await Self.run(arguments)
+    #expect(result.exitCode == EX_USAGE)
+    #expect(result.output.isEmpty)
+    #expect(result.errorText.split(separator: "\n").count == 1)
+    #expect(result.errorText.hasPrefix("v4l2-virtual-encoder: "))
+  }
+
+  @Test("without privileges it names the remedy", .enabled(if: geteuid() == 0, "needs root"))
+  func unprivileged() async throws {
+    let result = try await Subprocess.run(
+      "setpriv",
+      [
+        "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all",
+        try builtBinary(named: "v4l2-virtual-encoder"), "/tmp/v4l2enc-unprivileged",
+      ])
+    #expect(result.exitCode == EX_NOPERM || result.exitCode == EX_UNAVAILABLE)
+    #expect(result.errorText.contains("--device virtual"))
+    #expect(!FileManager.default.fileExists(atPath: "/tmp/v4l2enc-unprivileged"))
+  }
+
+  // MARK: In the background
+
+  /// Starts a server in the background; its process number.
+  private static func launch(_ path: String) async throws -> pid_t {
+    let result = try await run([path, "--backend", "null"])
+    #expect(result.exitCode == 0, "\(result.errorText)")
+    let text = result.outputText
+    let number = text.split(separator: " ").last.flatMap {
+      pid_t($0.trimmingCharacters(in: CharacterSet(charactersIn: ")\n")))
+    }
+    guard let number, text == "\(path): virtual encoder ready (pid \(number))\n" else {
+      throw TestSupportError("the server says \(text)")
+    }
+    return number
+  }
+
+  private static func hasEnded(_ process: pid_t) -> Bool {
+    // It is a child of another process by now, which may let it be a zombie for a while.
+    let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+    return status.map { $0.contains(") Z ") } ?? true
+  }
+
+  @Test("it returns when the device is ready, and cleans up at the end", .needsDeviceFile)
+  func background() async throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("a device")
+    let process = try await Self.launch(path)
+    // The device is there, without any waiting.
+    _ = try RawClient(path)
+    kill(process, SIGTERM)
+    try await eventually("the server ends") { Self.hasEnded(process) }
+    #expect(!FileManager.default.fileExists(atPath: path))
+  }
+
+  @Test("a file that was there before is kept as it was", .needsDeviceFile)
+  func existingFile() async throws {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write([1, 2, 3], to: "file")
+    let process = try await Self.launch(path)
+    kill(process, SIGINT)
+    try await eventually("the server ends") { Self.hasEnded(process) }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data([1, 2, 3]))
+  }
+
+  @Test("the mount a killed server left is replaced", .needsDeviceFile)
+  func staleMount() async throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("device")
+    let killed = try await Self.launch(path)
+    kill(killed, SIGKILL)
+    try await eventually("the server ends") { Self.hasEnded(killed) }
+    let process = try await Self.launch(path)
+    _ = try RawClient(path)
+    kill(process, SIGTERM)
+    try await eventually("the server ends") { Self.hasEnded(process) }
+    let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
+    #expect(!mounts.contains(path))
+  }
+
+  @Test("what cannot become a device is refused", .needsDeviceFile)
+  func refused() async throws {
+    let directory = try TemporaryDirectory()
+    for path in [directory.path, "/dev/null", directory.file("missing/device")] {
+      let result = try await Self.run([path])
+      #expect(result.exitCode == EX_CANTCREAT, "\(path): \(result.errorText)")
+      #expect(result.errorText.contains(path))
+    }
+    let path = directory.file("device")
+    let process = try await Self.launch(path)
+    let second = try await Self.run([path])
+    #expect(second.exitCode == EX_CANTCREAT)
+    #expect(second.errorText.contains("served already"))
+    kill(process, SIGTERM)
+    try await eventually("the server ends") { Self.hasEnded(process) }
+  }
+}

@@ -1,0 +1,101 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Whether this machine can serve device files; where that is demanded, tests run and fail.
+enum DeviceFileSupport {
+  static let isUsable =
+    ProcessInfo.processInfo.environment["V4L2ENC_REQUIRE_FUSE"] == "1"
+    || (geteuid() == 0 && access("/dev/fuse", R_OK | W_OK) == 0 && kernelHasPassthrough)
+
+  /// FUSE passthrough came with Linux 6.9.
+  private static var kernelHasPassthrough: Bool {
+    let version = ProcessInfo.processInfo.operatingSystemVersion
+    return (version.majorVersion, version.minorVersion) >= (6, 9)
+  }
+}
+
+extension Trait where Self == ConditionTrait {
+  /// For tests that mount a device file.
+  static var needsDeviceFile: Self {
+    .enabled(if: DeviceFileSupport.isUsable, "needs root, /dev/fuse and Linux 6.9 or newer")
+  }
+}
+
+/// A served device file, taken away when it is no longer used.
+final class DeviceFile: Sendable {
+  let path: String
+  let server: Subprocess
+  private let directory: TemporaryDirectory
+
+  private init(path: String, server: Subprocess, directory: TemporaryDirectory) {
+    self.path = path
+    self.server = server
+    self.directory = directory
+  }
+
+  /// Runs `body` with a device file of a server of its own.
+  static func serve(
+    _ options: [String] = [], _ body: (DeviceFile) async throws -> Void
+  ) async throws {
+    let directory = try TemporaryDirectory(named: "v4l2enc-device")
+    let path = directory.file("video")
+    let server = try Subprocess(
+      try builtBinary(named: "v4l2-virtual-encoder"), [path, "--foreground"] + options)
+    let file = DeviceFile(path: path, server: server, directory: directory)
+    do {
+      try await eventually("the server is ready") {
+        if !server.isRunning { throw TestSupportError("no server: \(server.errorSoFar)") }
+        return server.outputSoFar.contains("ready")
+      }
+      try await body(file)
+    } catch {
+      await file.end()
+      throw error
+    }
+    // A server that a trap ended would otherwise go unnoticed by a test of a client.
+    if server.isRunning {
+      server.send(SIGTERM)
+      let result = try await server.wait(within: .seconds(10))
+      #expect(result.exitCode == 0, "the server's end: \(result.errorText)")
+    }
+    umount2(path, Int32(MNT_DETACH))
+  }
+
+  private func end() async {
+    server.send(SIGKILL)
+    _ = try? await server.wait(within: .seconds(10))
+    umount2(path, Int32(MNT_DETACH))
+  }
+
+  /// Runs a program for which the device is /dev/video0, and no other device exists.
+  func run(
+    _ program: String, _ arguments: [String], within limit: Duration = .seconds(120)
+  ) async throws -> SubprocessResult {
+    try await Subprocess.run(
+      Fixtures.packageDirectory + "Scripts/private-video-device.sh",
+      [path, program] + arguments, within: limit)
+  }
+
+  // MARK: What the server holds
+
+  /// How many bytes of the buffers' memory exist.
+  func bufferBytes() throws -> Int {
+    let directory = "/proc/\(server.processIdentifier)/fd"
+    for name in try FileManager.default.contentsOfDirectory(atPath: directory) {
+      let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")
+      guard let link, link.hasPrefix("/memfd:") else { continue }
+      var status = stat()
+      if stat("\(directory)/\(name)", &status) == 0 { return Int(status.st_blocks) * 512 }
+    }
+    throw TestSupportError("the server has no memory for buffers")
+  }
+
+  /// How many threads and descriptors the server has.
+  func resources() throws -> [Int] {
+    let process = "/proc/\(server.processIdentifier)"
+    return try ["task", "fd"].map {
+      try FileManager.default.contentsOfDirectory(atPath: "\(process)/\($0)").count
+    }
+  }
+}
