@@ -126,11 +126,9 @@ extension HandleState {
     case .output:
       argument.parm.output.capability = UInt32(V4L2_CAP_TIMEPERFRAME)
       argument.parm.output.timeperframe = interval
-      argument.parm.output.writebuffers = 1
     case .capture:
       argument.parm.capture.capability = UInt32(V4L2_CAP_TIMEPERFRAME)
       argument.parm.capture.timeperframe = interval
-      argument.parm.capture.readbuffers = 1
     }
     return 0
   }

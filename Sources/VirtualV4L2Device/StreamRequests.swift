@@ -74,6 +74,9 @@ extension HandleState {
       planes[number].dataOffset = user.dataOffset
     }
     self[direction].buffers[index].planes = planes
+    self[direction].buffers[index].field =
+      direction == .output && exchange.header.field != V4L2_FIELD_ANY.rawValue
+      ? exchange.header.field : V4L2_FIELD_NONE.rawValue
     return 0
   }
 
@@ -118,8 +121,6 @@ extension HandleState {
         V4L2_BUF_FLAG_TIMECODE | V4L2_BUF_FLAG_KEYFRAME | V4L2_BUF_FLAG_PFRAME
           | V4L2_BUF_FLAG_BFRAME)
       self[direction].buffers[index].timestamp = argument.timestamp
-      self[direction].buffers[index].field =
-        argument.field == V4L2_FIELD_ANY.rawValue ? V4L2_FIELD_NONE.rawValue : argument.field
       self[direction].buffers[index].forcesKeyFrame = forcesNextKeyFrame
       forcesNextKeyFrame = false
       if argument.flags & UInt32(V4L2_BUF_FLAG_TIMECODE) != 0 {
@@ -127,7 +128,6 @@ extension HandleState {
       }
     } else {
       kept = 0
-      self[direction].buffers[index].field = V4L2_FIELD_NONE.rawValue
     }
     self[direction].buffers[index].flags = argument.flags & kept
     self[direction].buffers[index].isFaulty = false
