@@ -60,7 +60,8 @@ let package = Package(
     .testTarget(
       name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: upcoming),
     .testTarget(
-      name: "V4L2EncoderTests", dependencies: ["V4L2Encoder", "CV4L2"], swiftSettings: upcoming),
+      name: "V4L2EncoderTests", dependencies: ["V4L2Encoder", "CV4L2", "TestSupport"],
+      swiftSettings: upcoming),
     .testTarget(
       name: "VirtualDeviceTests",
       dependencies: ["V4L2Encoder", "VirtualV4L2Device", "CV4L2", "TestSupport"],
