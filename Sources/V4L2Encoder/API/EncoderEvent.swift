@@ -12,8 +12,6 @@ public enum EncoderEvent: Hashable, Sendable {
 
 /// How grave a log message is; the names are swift-log's.
 public enum LogLevel: Int, Comparable, Hashable, Sendable {
-  /// Every request.
-  case trace
   /// What helps to find a mistake.
   case debug
   /// What was negotiated.

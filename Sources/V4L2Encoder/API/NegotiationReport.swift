@@ -81,3 +81,15 @@ public struct NegotiationReport: Hashable, Sendable {
     case inserted
   }
 }
+
+extension NegotiationReport {
+  /// What was agreed on, in one line.
+  public var summary: String {
+    let way = isPassThrough ? "copied" : conversion ?? "rearranged"
+    let padding = bufferSize == visibleSize ? "" : " in \(bufferSize)"
+    return "\(path) (\(driver), \(isMultiplanar ? "multi" : "single")-planar): "
+      + "\(rawFormat) \(visibleSize)\(padding), frames \(way), to \(codedFormat)"
+      + (profile.map { " \($0.name)" } ?? "") + (level.map { " level \($0.name)" } ?? "")
+      + ", \(frameRate) frames per second, \(inputBuffers)+\(outputBuffers) buffers"
+  }
+}

@@ -44,6 +44,7 @@ struct EngineLoop: ~Copyable {
 
   private mutating func nextStep(hasRoom: Bool) -> Step {
     let now = MonotonicTime.now
+    let hadNoRoom = roomMissingSince != nil
     if hasRoom {
       roomMissingSince = nil
     } else if roomMissingSince == nil {
@@ -51,9 +52,12 @@ struct EngineLoop: ~Copyable {
     }
     let deadlines = engine.configuration.deadlines
     let missingSince = roomMissingSince
+    let roomCameBack = hasRoom && hadNoRoom
     let isErring = errorSince != nil
     return engine.core.withLock { core -> Step in
       core.heartbeat &+= 1
+      // The device had to rest because of the reader: its own time starts again.
+      if roomCameBack { core.lastProgress = now }
       if case .failed = core.machine.state { return .exit }
       switch core.machine.nextCommand() {
       case .stop: return .stop

@@ -3,7 +3,12 @@ package final class Deferred<Value: Sendable>: Sendable {
   private struct State {
     var value: Value?
     var isAbandoned = false
-    var waiter: Suspension<Value?>?
+    var waiters: [Suspension<Value?>] = []
+
+    mutating func takeWaiters() -> [Suspension<Value?>] {
+      defer { waiters = [] }
+      return waiters
+    }
   }
 
   private let state = Locked(State())
@@ -13,13 +18,12 @@ package final class Deferred<Value: Sendable>: Sendable {
   /// Delivers the value; false when it came too late or for the second time.
   @discardableResult
   package func fulfill(_ value: Value) -> Bool {
-    let (accepted, waiter) = state.withLock {
-      state -> (Bool, Suspension<Value?>?) in
-      guard state.value == nil, !state.isAbandoned else { return (false, nil) }
+    let (accepted, waiters) = state.withLock { state -> (Bool, [Suspension<Value?>]) in
+      guard state.value == nil, !state.isAbandoned else { return (false, []) }
       state.value = value
-      return (true, state.waiter.take())
+      return (true, state.takeWaiters())
     }
-    waiter?.resume(returning: value)
+    for waiter in waiters { waiter.resume(returning: value) }
     return accepted
   }
 
@@ -32,7 +36,7 @@ package final class Deferred<Value: Sendable>: Sendable {
     let value: Value? = await suspend { suspension in
       let (isDone, value) = state.withLock { state -> (Bool, Value?) in
         if state.value != nil || state.isAbandoned { return (true, state.value) }
-        state.waiter = suspension
+        state.waiters.append(suspension)
         return (false, nil)
       }
       if isDone { suspension.resume(returning: value) }
@@ -42,11 +46,11 @@ package final class Deferred<Value: Sendable>: Sendable {
   }
 
   private func abandon() {
-    let waiter = state.withLock { state -> Suspension<Value?>? in
-      guard state.value == nil else { return nil }
+    let waiters = state.withLock { state -> [Suspension<Value?>] in
+      guard state.value == nil else { return [] }
       state.isAbandoned = true
-      return state.waiter.take()
+      return state.takeWaiters()
     }
-    waiter?.resume(returning: nil)
+    for waiter in waiters { waiter.resume(returning: nil) }
   }
 }
