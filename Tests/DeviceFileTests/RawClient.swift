@@ -140,6 +140,10 @@ final class BlockingCall: Sendable {
       return Int32.min
     }
     Thread.detachNewThread {
+      // Tasks run on threads that block every signal, and new threads inherit that.
+      var signals = sigset_t()
+      sigaddset(&signals, SIGUSR1)
+      pthread_sigmask(SIG_UNBLOCK, &signals, nil)
       announce.yield(UInt(pthread_self()))
       finish.yield(body())
     }
