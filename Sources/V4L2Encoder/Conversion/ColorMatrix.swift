@@ -36,7 +36,7 @@ struct ColorMatrix: Hashable, Sendable {
       offset: chromaOffset)
   }
 
-  /// Writes the luma of one row.
+  /// Writes one output for a row of pixels.
   @unsafe static func mix(
     _ weights: Weights, red: UnsafePointer<UInt8>, green: UnsafePointer<UInt8>,
     blue: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, count: Int
@@ -46,19 +46,6 @@ struct ColorMatrix: Hashable, Sendable {
         unsafe weights.red &* UInt16(red[index]) &+ weights.green &* UInt16(green[index])
         &+ weights.blue &* UInt16(blue[index]) &+ weights.offset
       unsafe target[index] = UInt8(truncatingIfNeeded: sum &>> 8)
-    }
-  }
-
-  /// Writes the average of each two by two samples of two rows.
-  @unsafe static func average(
-    _ upper: UnsafePointer<UInt8>, _ lower: UnsafePointer<UInt8>,
-    to target: UnsafeMutablePointer<UInt8>, count: Int
-  ) {
-    for index in 0..<count {
-      let sum =
-        unsafe UInt16(upper[2 &* index]) &+ UInt16(upper[2 &* index &+ 1])
-        &+ UInt16(lower[2 &* index]) &+ UInt16(lower[2 &* index &+ 1])
-      unsafe target[index] = UInt8(truncatingIfNeeded: (sum &+ 2) &>> 2)
     }
   }
 }

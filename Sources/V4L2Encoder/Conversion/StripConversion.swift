@@ -222,6 +222,9 @@ extension FrameConverter {
     // The neighbour of an odd last pixel is the pixel itself.
     unsafe upperRow[size.width] = upperRow[size.width - 1]
     unsafe lowerRow[size.width] = lowerRow[size.width - 1]
-    unsafe ColorMatrix.average(upperRow, lowerRow, to: target, count: Int(chromaWidth))
+    // With the same row twice the distance is zero and the average horizontal only.
+    _ = unsafe ScalePlane(
+      upperRow, Int32(lowerRow - upperRow), chromaWidth * 2, 2, target, chromaWidth, chromaWidth, 1,
+      kFilterBox)
   }
 }
