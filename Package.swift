@@ -44,7 +44,7 @@ let package = Package(
     .target(
       name: "VirtualV4L2Device",
       dependencies: [
-        "CV4L2", "V4L2Encoder", "COpenH264",
+        "CV4L2", "V4L2Encoder", "CLibYUV", "COpenH264",
         .target(name: "VirtualX265", condition: .when(traits: ["VirtualCodecs"])),
       ], swiftSettings: upcoming),
     .executableTarget(

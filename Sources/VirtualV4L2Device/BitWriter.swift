@@ -4,7 +4,7 @@ struct BitWriter {
   private var current: UInt8 = 0
   private var bitCount = 0
 
-  /// u(n)
+  /// u(n).
   mutating func bits(_ value: Int, _ count: Int) {
     for position in stride(from: count - 1, through: 0, by: -1) {
       current = current << 1 | UInt8((value >> position) & 1)
@@ -17,7 +17,7 @@ struct BitWriter {
     }
   }
 
-  /// ue(v)
+  /// ue(v).
   mutating func unsigned(_ value: Int) {
     let coded = value + 1
     let length = Int.bitWidth - coded.leadingZeroBitCount
@@ -25,7 +25,7 @@ struct BitWriter {
     bits(coded, length)
   }
 
-  /// se(v)
+  /// se(v).
   mutating func signed(_ value: Int) { unsigned(value > 0 ? 2 * value - 1 : -2 * value) }
 
   mutating func flag(_ value: Bool) { bits(value ? 1 : 0, 1) }

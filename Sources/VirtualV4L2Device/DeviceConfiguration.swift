@@ -73,14 +73,14 @@ extension VirtualDevice.Configuration {
     switch settings.codec {
     case .h264:
       switch h264 {
-      case .openH264: NullBackend(settings, delay: max(0, nullDelay))
+      case .openH264: OpenH264Backend(settings)
       case .null: NullBackend(settings, delay: max(0, nullDelay))
       case .none: nil
       }
     case .hevc:
       switch hevc {
       #if VirtualCodecs
-      case .x265: NullBackend(settings, delay: max(0, nullDelay))
+      case .x265: X265Backend(settings)
       #endif
       case .null: NullBackend(settings, delay: max(0, nullDelay))
       case .none: nil

@@ -1,0 +1,122 @@
+#if VirtualCodecs
+internal import CV4L2
+internal import VirtualX265
+
+/// HEVC by x265, which with B-frames gives pictures later and in another order.
+final class X265Backend: CodecBackend {
+  private let encoder: X265Encoder
+  private let converter: PlanarConverter
+  private var settings: CodecSettings
+  /// The tags of pictures inside the encoder, by their number.
+  private var tags: [Int64: FrameTag] = [:]
+  private var pictureCount: Int64 = 0
+  private var hasStarted = false
+  private(set) var isSpent = false
+
+  init?(_ settings: CodecSettings) {
+    guard let encoder = X265Encoder(X265Settings(settings)) else { return nil }
+    self.encoder = encoder
+    self.settings = settings
+    converter = PlanarConverter(width: settings.width, height: settings.height)
+  }
+
+  var delayedFrames: Int { tags.count }
+
+  func writeHeaders(to target: UnsafeMutableRawBufferPointer) throws(CodecFailure) -> Int {
+    guard encoder.headers.count <= target.count else { throw .overflow }
+    target.copyBytes(from: encoder.headers)
+    hasStarted = true
+    return encoder.headers.count
+  }
+
+  func update(_ settings: CodecSettings) {
+    let new = X265Settings(settings)
+    let hasChanged = new.rateControl != X265Settings(self.settings).rateControl
+    self.settings = settings
+    if hasChanged { encoder.update(new) }
+  }
+
+  func encode(
+    _ picture: RawPicture, tag: FrameTag, forcesKeyFrame: Bool,
+    into target: UnsafeMutableRawBufferPointer
+  ) throws(CodecFailure) -> AccessUnit? {
+    guard picture.width == settings.width, picture.height == settings.height else {
+      throw .refused
+    }
+    let planes = converter.planes(of: picture)
+    tags[pictureCount] = tag
+    pictureCount += 1
+    let output: X265Encoder.Output?
+    do throws(X265Failure) {
+      output = try encoder.encode(
+        y: planes.y, u: planes.u, v: planes.v, lumaStride: planes.lumaStride,
+        chromaStride: planes.chromaStride, forcesKeyFrame: forcesKeyFrame)
+    } catch { throw .refused }
+    return try copy(output, to: target)
+  }
+
+  func flush(into target: UnsafeMutableRawBufferPointer) throws(CodecFailure) -> AccessUnit? {
+    guard !tags.isEmpty else { return nil }
+    // An encoder that was told of the end takes no more pictures.
+    isSpent = true
+    let output: X265Encoder.Output?
+    do throws(X265Failure) { output = try encoder.flush() } catch { throw .refused }
+    if output == nil { tags = [:] }
+    return try copy(output, to: target)
+  }
+
+  private func copy(
+    _ output: X265Encoder.Output?, to target: UnsafeMutableRawBufferPointer
+  ) throws(CodecFailure) -> AccessUnit? {
+    guard let output else { return nil }
+    let tag = tags.removeValue(forKey: output.number) ?? FrameTag()
+    // Not asked to repeat them, the encoder leaves the parameter sets to whoever writes a file.
+    let position = hasStarted || settings.repeatsHeaders ? 0 : try writeHeaders(to: target)
+    guard let base = target.baseAddress, let start = output.bytes.baseAddress,
+      position + output.bytes.count <= target.count
+    else { throw .overflow }
+    (base + position).copyMemory(from: start, byteCount: output.bytes.count)
+    hasStarted = true
+    let kind: AccessUnit.Kind =
+      switch output.kind {
+      case .key: .key
+      case .predicted: .predicted
+      case .bidirectional: .bidirectional
+      }
+    return AccessUnit(byteCount: position + output.bytes.count, kind: kind, tag: tag)
+  }
+}
+
+extension X265Settings {
+  /// V4L2's controls in x265's terms.
+  fileprivate init(_ settings: CodecSettings) {
+    let controls = settings.controls
+    let codes = ColorCodes(settings.color)
+    let mode = controls[V4L2_CID_MPEG_VIDEO_BITRATE_MODE]
+    let rateControl: RateControl
+    if controls[V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE] == 0 {
+      rateControl = .fixed(quantizer: controls[V4L2_CID_MPEG_VIDEO_HEVC_P_FRAME_QP])
+    } else if mode == Int(V4L2_MPEG_VIDEO_BITRATE_MODE_CQ.rawValue) {
+      let quality = controls[V4L2_CID_MPEG_VIDEO_CONSTANT_QUALITY]
+      rateControl = .constantQuality(factor: 51 - Double(quality) * 0.41)
+    } else {
+      let isConstant = mode == Int(V4L2_MPEG_VIDEO_BITRATE_MODE_CBR.rawValue)
+      let peak = max(settings.bitrate, controls[V4L2_CID_MPEG_VIDEO_BITRATE_PEAK])
+      rateControl = .average(
+        bitrate: settings.bitrate, peak: isConstant ? settings.bitrate : peak)
+    }
+    self.init(
+      width: settings.width, height: settings.height, rateNumerator: settings.rateNumerator,
+      rateDenominator: settings.rateDenominator, rateControl: rateControl,
+      keyFrameInterval: settings.keyFrameInterval,
+      bFrames: controls[V4L2_CID_MPEG_VIDEO_B_FRAMES],
+      minimumQuantizer: controls[V4L2_CID_MPEG_VIDEO_HEVC_MIN_QP],
+      maximumQuantizer: max(
+        controls[V4L2_CID_MPEG_VIDEO_HEVC_MIN_QP], controls[V4L2_CID_MPEG_VIDEO_HEVC_MAX_QP]),
+      repeatsHeaders: settings.repeatsHeaders, hasDelimiters: settings.hasDelimiters,
+      level: HEVCLevels.code(controls[V4L2_CID_MPEG_VIDEO_HEVC_LEVEL]) / 3,
+      isHighTier: controls[V4L2_CID_MPEG_VIDEO_HEVC_TIER] == 1, primaries: codes.primaries,
+      transfer: codes.transfer, matrix: codes.matrix, isFullRange: codes.isFullRange)
+  }
+}
+#endif
