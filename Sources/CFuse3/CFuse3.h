@@ -51,16 +51,17 @@ static const unsigned int CFUSE3_IDENTIFY = _IOR('V', 255, uint64_t);
 static inline long cfuse3_checked(long result) { return result == -1 ? -errno : result; }
 
 /* Copies between this process and the thread `thread`; the number of bytes copied. */
+/* The arguments of syscall(2) are passed as longs; an int leaves garbage in the upper half. */
 static inline long cfuse3_read_memory(int thread, uint64_t address, void *_Nonnull target,
                                       size_t count) {
   struct iovec here = {target, count}, there = {(void *)(uintptr_t)address, count};
-  return cfuse3_checked(syscall(SYS_process_vm_readv, thread, &here, 1, &there, 1, 0));
+  return cfuse3_checked(syscall(SYS_process_vm_readv, thread, &here, 1UL, &there, 1UL, 0UL));
 }
 
 static inline long cfuse3_write_memory(int thread, uint64_t address, const void *_Nonnull source,
                                        size_t count) {
   struct iovec here = {(void *)source, count}, there = {(void *)(uintptr_t)address, count};
-  return cfuse3_checked(syscall(SYS_process_vm_writev, thread, &here, 1, &there, 1, 0));
+  return cfuse3_checked(syscall(SYS_process_vm_writev, thread, &here, 1UL, &there, 1UL, 0UL));
 }
 
 /* A duplicate, in this process, of a descriptor of the thread `thread`. Pidfds of threads came
