@@ -104,7 +104,8 @@ import Testing
     for round in Int64(0)..<100 {
       let start = round * 120
       for time in [start, start + 40, start + 80] {
-        timeline.frameQueued(presentationTime: time, duration: 40)
+        // A stated duration far longer than the real one must not pull the times back.
+        timeline.frameQueued(presentationTime: time, duration: 400)
       }
       for time in [start, start + 80, start + 40] {
         let decode = timeline.decodeTime(forPacket: time)

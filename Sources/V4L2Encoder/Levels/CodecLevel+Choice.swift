@@ -5,8 +5,12 @@ struct LevelLimits: Hashable, Sendable {
   let pictureSize: Int
   /// Samples per second, in the same unit.
   let sampleRate: Int
+  /// Samples of the decoded pictures that a decoder stores, in the unit of `pictureSize`.
+  let storedSamples: Int
   /// Bit/s for the profiles with the smallest factor.
   let bitrate: Int
+  /// Bits of coded pictures that a decoder buffers, for the profiles with the smallest factor.
+  let codedBuffer: Int
 }
 
 extension CodecLevel {
@@ -42,7 +46,7 @@ extension CodecLevel {
   public func refusal(
     size: VideoSize, frameRate: Rational, bitrate: Int? = nil, profile: CodecProfile? = nil
   ) -> String? {
-    guard let limits = Self.limits(of: codec).first(where: { $0.level == self }) else {
+    guard let limits else {
       return "there is no level \(name) of \(codec.name)"
     }
     let dimensions = 1...Self.largestDimension
@@ -52,18 +56,16 @@ extension CodecLevel {
     guard frameRate.numerator > 0, frameRate.denominator > 0 else {
       return "\(frameRate) is no frame rate"
     }
-    let unit = codec == .h264 ? 16 : 1
-    // Encoders code whole blocks; sixteen is the largest smallest block in use.
-    let width = (size.width + 15) / 16 * 16 / unit
-    let height = (size.height + 15) / 16 * 16 / unit
-    let pictureSize = width * height
+    let blocked = blockedSize(size)
+    let pictureSize = blocked.width * blocked.height
     let what = "level \(name) of \(codec.name) allows"
     let samples = codec == .h264 ? "macroblocks" : "luma samples"
     guard pictureSize <= limits.pictureSize else {
       return "\(what) pictures of \(limits.pictureSize) \(samples), \(size) has \(pictureSize)"
     }
     // Neither side may exceed the square root of eight times the picture size.
-    guard max(width, height) * max(width, height) <= 8 * limits.pictureSize else {
+    let longest = max(blocked.width, blocked.height)
+    guard longest * longest <= 8 * limits.pictureSize else {
       return "\(what) no side as long as that of \(size)"
     }
     let needed = pictureSize.multipliedReportingOverflow(by: frameRate.numerator)
@@ -81,8 +83,37 @@ extension CodecLevel {
 
   /// The highest bitrate in bit/s with this profile.
   public func maximumBitrate(profile: CodecProfile? = nil) -> Int? {
-    Self.limits(of: codec).first { $0.level == self }
-      .map { $0.bitrate / 1000 * bitrateFactor(of: profile) }
+    limits.map { $0.bitrate / 1000 * bitrateFactor(of: profile) }
+  }
+
+  /// The largest buffer of coded pictures in bits with this profile.
+  public func maximumCodedBuffer(profile: CodecProfile? = nil) -> Int? {
+    limits.map { $0.codedBuffer / 1000 * bitrateFactor(of: profile) }
+  }
+
+  /// How many decoded pictures of this size a decoder stores; nil when the size is too large.
+  public func maximumStoredPictures(size: VideoSize) -> Int? {
+    guard let limits, allows(size: size, frameRate: Rational(1, .max)) else { return nil }
+    let samples = blockedSize(size)
+    let pictureSize = samples.width * samples.height
+    switch codec {
+    case .h264: return min(limits.storedSamples / pictureSize, 16)
+    case .hevc:
+      // A.4.2 knows quarters of the largest picture only.
+      let quarters = max((4 * pictureSize + limits.pictureSize - 1) / limits.pictureSize, 1)
+      return min(limits.storedSamples / limits.pictureSize * 4 / quarters, 16)
+    }
+  }
+
+  private var limits: LevelLimits? { Self.limits(of: codec).first { $0.level == self } }
+
+  /// The size in the units of the codec's table.
+  ///
+  /// Encoders code whole blocks; sixteen is the largest smallest block in use.
+  private func blockedSize(_ size: VideoSize) -> VideoSize {
+    let unit = codec == .h264 ? 16 : 1
+    return VideoSize(
+      width: (size.width + 15) / 16 * 16 / unit, height: (size.height + 15) / 16 * 16 / unit)
   }
 
   /// HEVC level 6.2 has the longest side, sqrt(8 × 35,651,584).
