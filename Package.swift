@@ -70,7 +70,8 @@ let package = Package(
       name: "EncoderSessionTests",
       dependencies: ["V4L2Encoder", "VirtualV4L2Device", "TestSupport"], swiftSettings: upcoming),
     .testTarget(
-      name: "CLITests", dependencies: ["v4l2enc-cli", "V4L2Encoder", "TestSupport"], swiftSettings: upcoming),
+      name: "CLITests", dependencies: ["v4l2enc-cli", "V4L2Encoder", "TestSupport"],
+      swiftSettings: upcoming),
     .testTarget(
       name: "DeviceFileTests",
       dependencies: ["V4L2Encoder", "CV4L2", "TestSupport", "v4l2-virtual-encoder", "v4l2enc-cli"],
