@@ -42,6 +42,8 @@ extension Engine {
         planeSizes: [agreement.report.codedBufferSize])
       agreement.report.inputBuffers = inputs.count
       agreement.report.outputBuffers = outputs.count
+      observer.emit(.info, agreement.report.summary)
+      for difference in agreement.report.differences { observer.emit(.info, difference) }
       // Newer drivers never send the event; those that know it may refuse it.
       try? handle.subscribeEndOfStream()
       let engine = Engine(

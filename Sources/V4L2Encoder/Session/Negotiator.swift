@@ -50,8 +50,6 @@ package struct Negotiator {
       visibleSize: report.visibleSize, rawFormat: raw, color: configuration.color)
     report.isPassThrough = writer.isPassThrough
     report.conversion = writer.conversion
-    observer.emit(.info, report.summary)
-    for difference in report.differences { observer.emit(.info, difference) }
     return Agreement(report: report, writer: writer, minimumInputBuffers: minimumInputBuffers())
   }
 
