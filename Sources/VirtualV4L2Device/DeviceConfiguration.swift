@@ -1,3 +1,5 @@
+public import V4L2Encoder
+
 extension VirtualDevice {
   /// What kind of encoder a virtual device is.
   public struct Configuration: Hashable, Sendable {
@@ -39,6 +41,8 @@ extension VirtualDevice {
     public var hevc: HEVCCodec
     /// How many frames a `null` codec holds back, as an encoder with B-frames does.
     public var nullDelay: Int
+    /// The raw formats offered; nil, or a list of which the interface has none, offers all.
+    public var rawFormats: [PixelFormat]?
 
     /// The default for HEVC: a real encoder if this build has one.
     public static var bestHEVC: HEVCCodec {
@@ -52,12 +56,13 @@ extension VirtualDevice {
     /// Creates a configuration; the defaults are real encoders behind the multi-planar interface.
     public init(
       api: Interface = .multiplanar, h264: H264Codec = .openH264, hevc: HEVCCodec = bestHEVC,
-      nullDelay: Int = 0
+      nullDelay: Int = 0, rawFormats: [PixelFormat]? = nil
     ) {
       self.api = api
       self.h264 = h264
       self.hevc = hevc
       self.nullDelay = nullDelay
+      self.rawFormats = rawFormats
     }
   }
 }
@@ -66,6 +71,14 @@ extension VirtualDevice.Configuration {
   /// The codecs in the order of ENUM_FMT.
   var codecs: [CodedFormat.Codec] {
     (h264 == .none ? [] : [.h264]) + (hevc == .none ? [] : [.hevc])
+  }
+
+  /// The raw formats in the order of ENUM_FMT, at least one.
+  var offeredRawFormats: [RawFormat] {
+    let all = api == .multiplanar ? RawFormat.multiplanar : RawFormat.singlePlanar
+    guard let rawFormats else { return all }
+    let chosen = all.filter { rawFormats.contains(PixelFormat(rawValue: $0.fourCC)) }
+    return chosen.isEmpty ? all : chosen
   }
 
   /// Opens a codec; nil when it refuses the settings.

@@ -123,7 +123,7 @@ extension HandleState {
       stride = asked.bytesperline
     }
     return PictureFormat(
-      raw: rawFormats.first { $0.fourCC == fourCC } ?? .nv12, width: size.width,
+      raw: rawFormats.first { $0.fourCC == fourCC } ?? rawFormats[0], width: size.width,
       height: size.height, stride: stride, color: requestedColor(argument) ?? Colorimetry())
   }
 

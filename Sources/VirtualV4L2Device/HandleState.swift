@@ -19,6 +19,8 @@ struct HandleState {
 
   let device: DeviceCore
   let isMultiplanar: Bool
+  /// The raw formats offered, never none.
+  let rawFormats: [RawFormat]
   var output: BufferQueue
   var capture: BufferQueue
   var picture: PictureFormat
@@ -39,6 +41,7 @@ struct HandleState {
   init(device: DeviceCore) {
     self.device = device
     isMultiplanar = device.configuration.api == .multiplanar
+    rawFormats = device.configuration.offeredRawFormats
     let outputType =
       isMultiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT
     let captureType =
@@ -46,16 +49,13 @@ struct HandleState {
     output = BufferQueue(direction: .output, type: outputType.rawValue)
     capture = BufferQueue(direction: .capture, type: captureType.rawValue)
     picture = PictureFormat(
-      raw: .nv12, width: 1280, height: 720, stride: 0, color: Colorimetry())
+      raw: rawFormats[0], width: 1280, height: 720, stride: 0, color: Colorimetry())
     crop = v4l2_rect(left: 0, top: 0, width: 1280, height: 720)
     coded = CodedFormat(
       codec: device.configuration.codecs.first ?? .h264, width: 1280, height: 720,
       sizeImage: CodedFormat.sizeImage(width: 1280, height: 720, asked: 0))
     priority = device.priorities.register()
   }
-
-  /// The raw formats of this API.
-  var rawFormats: [RawFormat] { isMultiplanar ? RawFormat.multiplanar : RawFormat.singlePlanar }
 
   func direction(of type: UInt32) -> Direction? {
     switch type {
