@@ -1,3 +1,4 @@
+import Foundation
 import V4L2Encoder
 import VirtualV4L2Device
 
@@ -47,4 +48,9 @@ enum Harness {
       return all
     }
   }
+}
+
+/// All bytes of a file.
+func readFile(_ path: String) throws -> [UInt8] {
+  [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
 }
