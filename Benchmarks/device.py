@@ -10,10 +10,11 @@ import time
 class Device:
     """Serves the device while the `with` block runs."""
 
-    def __init__(self, server, path, codec="null"):
+    def __init__(self, server, path):
         self.path = path
         answer = subprocess.run(
-            [server, path, "--codec-h264", codec], capture_output=True, text=True, timeout=60)
+            [server, path, "--backend", "null", "--raw-formats", "nv12"], capture_output=True,
+            text=True, timeout=60)
         if answer.returncode != 0:
             raise SystemExit(f"the device cannot be served: {answer.stderr.strip()}")
         found = re.search(r"\(pid (\d+)\)", answer.stdout + answer.stderr)

@@ -81,7 +81,7 @@ def calls_per_frame(client, few, many, output, log):
         os.unlink(log)
     names = set(counts[0]) | set(counts[1])
     steady = {name: (counts[1][name] - counts[0][name]) / (many - few) for name in names}
-    return {name: value for name, value in steady.items() if abs(value) >= 0.005}
+    return {name: value for name, value in steady.items() if value >= 0.005}
 
 
 def allocations_per_frame(client, counter, few, many, output, count_file):

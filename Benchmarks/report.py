@@ -72,10 +72,11 @@ def aims(speeds, calls, memory):
 def page(speeds, calls, allocations, memory, options):
     lines = [
         "# Benchmarks", "",
-        "Written by `make bench`. All clients encode the same 1920x1080 I420 file, in memory, on",
-        "the same virtual device (NV12, `null` back end: it returns synthetic packets at once, so",
-        "that only the client's work is seen) served over FUSE, in turn, in one run. The figures",
-        "are medians; ratios travel between machines, absolute numbers do not.", "",
+        "Written by `make bench`. All clients encode the same 1920x1080 I420 file, which the page",
+        "cache holds, on the same virtual device (NV12, `null` back end: it returns synthetic",
+        "packets at once, so that only the client's work is seen) served over FUSE, in turn, in",
+        "one run. The figures are medians; ratios travel between machines, absolute numbers do",
+        "not.", "",
         f"Machine: {machine()}. {options.rounds} rounds of {options.many} frames.", "",
         "## Time", "",
         "CPU time is the client's own, user and system. The first column is the difference",

@@ -1,3 +1,4 @@
+internal import V4L2Encoder
 internal import VirtualV4L2Device
 
 /// What the command line asks for.
@@ -83,6 +84,12 @@ struct CommandOptions {
       Option(
         names: ["--codec-hevc"], effect: choices(\.device.hevc),
         help: "who encodes HEVC; null as above"),
+      Option(
+        names: ["--raw-formats"],
+        effect: .choice([
+          ("all", { $0.device.rawFormats = nil }), ("nv12", { $0.device.rawFormats = [.nv12] }),
+        ]),
+        help: "what frames may be: anything the device knows, or NV12 only"),
       Option(
         names: ["--backend"], effect: .choice([("null", useNullCodecs)]),
         help: "null for every codec"),
