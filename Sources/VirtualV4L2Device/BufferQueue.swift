@@ -24,6 +24,9 @@ struct PlaneBuffer {
   var imported: ImportedMemory?
 
   init(length: UInt32) { self.length = length }
+
+  /// The first byte of the payload.
+  var start: UnsafeMutableRawPointer? { address.map { $0 + Int(dataOffset) } }
 }
 
 /// One buffer of a queue, in vb2's terms.
@@ -168,9 +171,9 @@ final class ImportedMemory {
   }
 
   /// Maps what `descriptor` names, or keeps `previous` if it is that; owns the descriptor.
-  static func adopt(_ descriptor: Int32, previous: ImportedMemory?) -> Result<
-    ImportedMemory, Errno
-  > {
+  static func adopt(
+    _ descriptor: Int32, isWritable: Bool, previous: ImportedMemory?
+  ) -> Result<ImportedMemory, Errno> {
     guard let identity = FileIdentity(descriptor) else {
       _ = cv4l2_close(descriptor)
       return .failure(.invalid)
@@ -181,8 +184,11 @@ final class ImportedMemory {
     }
     // A DMABUF tells its size to lseek only; its inode says 0 on older kernels.
     let length = lseek(descriptor, 0, SEEK_END)
-    var address: UnsafeMutableRawPointer?
-    guard length > 0, cv4l2_mmap(descriptor, length, 0, &address) == 0, let address else {
+    let protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
+    guard length > 0,
+      let address = mmap(nil, length, protection, MAP_SHARED, descriptor, 0),
+      address != MAP_FAILED
+    else {
       _ = cv4l2_close(descriptor)
       return .failure(.invalid)
     }

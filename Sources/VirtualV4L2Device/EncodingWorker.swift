@@ -54,7 +54,8 @@ final class EncodingWorker: @unchecked Sendable {
 
   private struct EncodeJob {
     let source: Int
-    let picture: RawPicture
+    /// Nil when the frame's memory is gone.
+    let picture: RawPicture?
     let imports: [ImportedMemory]
     let tag: FrameTag
     let forcesKeyFrame: Bool
@@ -98,18 +99,11 @@ final class EncodingWorker: @unchecked Sendable {
       settings = state.codecSettings
       generation = state.settingsGeneration
     }
-    guard let picture = state.rawPicture(buffer) else {
-      // Imported memory that lost its mapping cannot be read; the frame is spoilt, not the device.
-      state.output.buffers[source].isFaulty = true
-      state.finishSource(source)
-      state.capture.buffers[target.index].state = .queued
-      state.capture.queued.insert(target.index, at: 0)
-      return nil
-    }
     let kept = UInt32(V4L2_BUF_FLAG_TSTAMP_SRC_MASK | V4L2_BUF_FLAG_TIMECODE)
     return .encode(
       EncodeJob(
-        source: source, picture: picture, imports: buffer.planes.compactMap(\.imported),
+        source: source, picture: state.rawPicture(buffer),
+        imports: buffer.planes.compactMap(\.imported),
         tag: FrameTag(
           timestamp: buffer.timestamp, timecode: buffer.timecode, flags: buffer.flags & kept),
         forcesKeyFrame: buffer.forcesKeyFrame, target: target, settings: settings))
@@ -131,7 +125,7 @@ final class EncodingWorker: @unchecked Sendable {
       finish(job, .failure(.refused))
       return
     }
-    guard let codec else {
+    guard let codec, let picture = job.picture else {
       finish(job, .failure(.refused))
       return
     }
@@ -143,12 +137,9 @@ final class EncodingWorker: @unchecked Sendable {
     }
     if !hasSentHeaders {
       hasSentHeaders = true
-      if separatesHeaders {
-        deliverHeaders(job, codec)
-        return
-      }
+      if separatesHeaders, deliverHeaders(job, codec) { return }
     }
-    encode(job, codec)
+    encode(job, picture, codec)
   }
 
   private var separatesHeaders: Bool { monitor.withLock { $0.codecSettings.separatesHeaders } }
@@ -157,7 +148,7 @@ final class EncodingWorker: @unchecked Sendable {
   private func open(_ settings: CodecSettings) -> Bool {
     if let codec, !codec.isSpent {
       codec.update(settings)
-      return true
+      if !codec.isSpent { return true }
     }
     codec = device.configuration.makeBackend(settings)
     hasSentHeaders = false
@@ -165,19 +156,21 @@ final class EncodingWorker: @unchecked Sendable {
   }
 
   /// Gives the parameter sets a CAPTURE buffer of their own; the frame waits for the next one.
-  private func deliverHeaders(_ job: EncodeJob, _ codec: any CodecBackend) {
-    let count = (try? codec.writeHeaders(to: job.target.bytes)) ?? 0
+  private func deliverHeaders(_ job: EncodeJob, _ codec: any CodecBackend) -> Bool {
+    guard let count = try? codec.writeHeaders(to: job.target.bytes) else { return false }
     monitor.withLock { state in
       state.output.buffers[job.source].state = .queued
       state.output.queued.insert(job.source, at: 0)
       state.deliver(count, tag: job.tag, kind: 0, to: job.target.index)
     }
+    return true
   }
 
-  private func encode(_ job: EncodeJob, _ codec: any CodecBackend) {
+  private func encode(_ job: EncodeJob, _ picture: RawPicture, _ codec: any CodecBackend) {
     do throws(CodecFailure) {
       let unit = try codec.encode(
-        job.picture, tag: job.tag, forcesKeyFrame: job.forcesKeyFrame, into: job.target.bytes)
+        picture, tag: job.tag, forcesKeyFrame: job.forcesKeyFrame, into: job.target.bytes)
+      device.counters.frameEncoded()
       finish(job, .success(unit))
     } catch {
       finish(job, .failure(error))
@@ -186,7 +179,6 @@ final class EncodingWorker: @unchecked Sendable {
 
   private func finish(_ job: EncodeJob, _ result: Result<AccessUnit?, CodecFailure>) {
     let delayed = codec?.delayedFrames ?? 0
-    device.counters.frameEncoded()
     monitor.withLock { state in
       let isLast = state.drain.isDraining && state.drain.lastSource == job.source
       state.finishSource(job.source)
@@ -259,7 +251,7 @@ extension HandleState {
 
   /// Where the visible samples of a queued frame are.
   func rawPicture(_ buffer: Buffer) -> RawPicture? {
-    guard let first = buffer.planes.first?.address else { return nil }
+    guard let first = buffer.planes.first?.start else { return nil }
     let stride = picture.stride
     let left = Int(crop.left)
     let top = Int(crop.top)
@@ -272,12 +264,12 @@ extension HandleState {
     case .packed:
       planes[0] = first + (top * stride + left * 2)
     case .semiPlanar, .semiPlanarSwapped:
-      guard let second = isSplit ? buffer.planes[1].address : first + lumaSize else { return nil }
+      guard let second = isSplit ? buffer.planes[1].start : first + lumaSize else { return nil }
       planes[0] = first + (top * stride + left)
       planes[1] = second + (chromaTop * stride + left)
     case .planar:
-      guard let second = isSplit ? buffer.planes[1].address : first + lumaSize,
-        let third = isSplit ? buffer.planes[2].address : first + lumaSize * 5 / 4
+      guard let second = isSplit ? buffer.planes[1].start : first + lumaSize,
+        let third = isSplit ? buffer.planes[2].start : first + lumaSize * 5 / 4
       else { return nil }
       strides[1] = stride / 2
       strides[2] = stride / 2

@@ -73,9 +73,7 @@ extension HandleState {
     guard let direction = direction(of: argument.type) else { return -EINVAL }
     switch direction {
     case .output: describe(pictureFormat(argument), in: &argument)
-    case .capture:
-      let color = requestedColor(argument)
-      describe(codedFormat(argument), color: color ?? picture.color, in: &argument)
+    case .capture: describe(codedFormat(argument), color: picture.color, in: &argument)
     }
     return 0
   }

@@ -81,11 +81,19 @@ struct HandleState {
   }
 
   /// The bytes each plane of a buffer of this queue must hold.
-  func planeLengths(_ direction: Direction) -> [Int] {
+  func planeLength(_ direction: Direction, _ plane: Int) -> Int {
     switch direction {
-    case .capture: [coded.sizeImage]
-    case .output: (0..<picture.raw.memoryPlanes).map { picture.size(ofPlane: $0) }
+    case .capture: coded.sizeImage
+    case .output: picture.size(ofPlane: plane)
     }
+  }
+
+  func planeCount(_ direction: Direction) -> Int {
+    direction == .capture ? 1 : picture.raw.memoryPlanes
+  }
+
+  func planeLengths(_ direction: Direction) -> [Int] {
+    (0..<planeCount(direction)).map { planeLength(direction, $0) }
   }
 
   /// What a codec has to know to encode.

@@ -72,6 +72,8 @@ final class OpenH264Backend: CodecBackend {
       if functions.SetOption?(encoder, ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, &parameters) != 0 {
         self.settings = previous
       }
+      // The stream starts anew, with parameter sets that may differ.
+      hasStarted = false
       return
     }
     // The ceiling moves first when the rate rises, last when it falls: the library refuses a

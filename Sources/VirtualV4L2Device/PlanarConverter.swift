@@ -23,10 +23,14 @@ final class PlanarConverter {
   deinit { scratch?.deallocate() }
 
   func planes(of picture: RawPicture) -> Planes {
-    let source = (0..<3).map { picture.planes[$0].assumingMemoryBound(to: UInt8.self) }
+    let source = (
+      picture.planes[0].assumingMemoryBound(to: UInt8.self),
+      picture.planes[1].assumingMemoryBound(to: UInt8.self),
+      picture.planes[2].assumingMemoryBound(to: UInt8.self)
+    )
     if picture.layout == .planar {
       return Planes(
-        y: source[0], u: source[1], v: source[2], lumaStride: picture.strides[0],
+        y: source.0, u: source.1, v: source.2, lumaStride: picture.strides[0],
         chromaStride: picture.strides[1])
     }
     let target = scratchPlanes()
@@ -38,15 +42,15 @@ final class PlanarConverter {
     switch picture.layout {
     case .semiPlanar:
       NV12ToI420(
-        source[0], first, source[1], second, target.y, luma, target.u, chroma, target.v, chroma,
+        source.0, first, source.1, second, target.y, luma, target.u, chroma, target.v, chroma,
         size.0, size.1)
     case .semiPlanarSwapped:
       NV21ToI420(
-        source[0], first, source[1], second, target.y, luma, target.u, chroma, target.v, chroma,
+        source.0, first, source.1, second, target.y, luma, target.u, chroma, target.v, chroma,
         size.0, size.1)
     case .packed:
       YUY2ToI420(
-        source[0], first, target.y, luma, target.u, chroma, target.v, chroma, size.0, size.1)
+        source.0, first, target.y, luma, target.u, chroma, target.v, chroma, size.0, size.1)
     case .planar: break
     }
     return target

@@ -49,68 +49,92 @@ extension HandleState {
   private mutating func prepare(
     _ exchange: BufferArgument, _ direction: Direction, _ index: Int, caller: any CallerMemory
   ) -> Int32 {
-    let needed = planeLengths(direction)
-    let memory = self[direction].memory
-    var planes = self[direction].buffers[index].planes
-    guard planes.count == needed.count else { return -EINVAL }
-    if direction == .output {
-      guard exchange.header.field != V4L2_FIELD_ALTERNATE.rawValue else { return -EINVAL }
+    let planeCount = self[direction].buffers[index].planes.count
+    guard planeCount == self.planeCount(direction) else { return -EINVAL }
+    if direction == .output, exchange.header.field == V4L2_FIELD_ALTERNATE.rawValue {
+      return -EINVAL
     }
-    for number in planes.indices {
-      let user = exchange.plane(number)
-      let failure = attach(user, to: &planes[number], memory, needed[number], caller)
+    if self[direction].memory != V4L2_MEMORY_MMAP.rawValue {
+      let failure = attach(exchange, direction, index, caller)
       guard failure == 0 else { return failure }
-      guard Int(planes[number].length) >= needed[number] else { return -EINVAL }
-      guard direction == .output else {
-        planes[number].bytesUsed = 0
-        planes[number].dataOffset = 0
-        continue
-      }
-      // An OUTPUT buffer that says it is empty is a full one: old clients never fill it in.
-      let used = user.bytesUsed == 0 ? planes[number].length : user.bytesUsed
-      guard used <= planes[number].length else { return -EINVAL }
-      guard user.dataOffset == 0 || user.dataOffset < used else { return -EINVAL }
-      planes[number].bytesUsed = used
-      planes[number].dataOffset = user.dataOffset
     }
-    self[direction].buffers[index].planes = planes
+    for number in 0..<planeCount {
+      let length = Int(self[direction].buffers[index].planes[number].length)
+      let needed = planeLength(direction, number)
+      guard length >= needed else { return -EINVAL }
+      guard direction == .output else { continue }
+      let user = exchange.plane(number)
+      let used = user.bytesUsed == 0 ? length : Int(user.bytesUsed)
+      let start = Int(user.dataOffset)
+      guard used <= length, start == 0 || start < used, length - start >= needed else {
+        return -EINVAL
+      }
+    }
+    for number in 0..<planeCount {
+      let user = exchange.plane(number)
+      let length = self[direction].buffers[index].planes[number].length
+      // An OUTPUT buffer that says it is empty is a full one: old clients never fill it in.
+      let used = user.bytesUsed == 0 ? length : user.bytesUsed
+      self[direction].buffers[index].planes[number].bytesUsed = direction == .output ? used : 0
+      self[direction].buffers[index].planes[number].dataOffset =
+        direction == .output ? user.dataOffset : 0
+    }
     self[direction].buffers[index].field =
       direction == .output && exchange.header.field != V4L2_FIELD_ANY.rawValue
       ? exchange.header.field : V4L2_FIELD_NONE.rawValue
     return 0
   }
 
-  private func attach(
-    _ user: BufferArgument.UserPlane, to plane: inout PlaneBuffer, _ memory: UInt32,
-    _ needed: Int, _ caller: any CallerMemory
+  /// Attaches the memory of all planes, or of none.
+  private mutating func attach(
+    _ exchange: BufferArgument, _ direction: Direction, _ index: Int, _ caller: any CallerMemory
   ) -> Int32 {
-    switch memory {
-    case V4L2_MEMORY_USERPTR.rawValue:
-      guard caller.sharesAddressSpace,
-        let address = UnsafeMutableRawPointer(
-          bitPattern: UInt(user.pointer))
-      else { return -EINVAL }
-      guard Int(user.length) >= needed else { return -EINVAL }
-      plane.address = address
-      plane.length = user.length
-      plane.userValue = user.pointer
-    case V4L2_MEMORY_DMABUF.rawValue:
-      guard user.descriptor >= 0 else { return -EINVAL }
-      let descriptor = caller.duplicateDescriptor(user.descriptor)
-      guard descriptor >= 0 else { return -EINVAL }
-      switch ImportedMemory.adopt(descriptor, previous: plane.imported) {
-      case .failure(let error): return -error.rawValue
-      case .success(let imported):
-        let length = user.length == 0 ? imported.length : Int(user.length)
-        guard length <= imported.length, length >= needed else { return -EINVAL }
-        plane.imported = imported
-        plane.address = imported.address
-        plane.length = UInt32(clamping: length)
-        plane.userValue = UInt64(user.descriptor)
-      }
-    default: break
+    var planes = self[direction].buffers[index].planes
+    for number in planes.indices {
+      let user = exchange.plane(number)
+      let needed = planeLength(direction, number)
+      let failure =
+        self[direction].memory == V4L2_MEMORY_USERPTR.rawValue
+        ? attachPointer(user, to: &planes[number], needed, caller)
+        : attachDescriptor(
+          user, to: &planes[number], needed, caller, isWritable: direction == .capture)
+      guard failure == 0 else { return failure }
     }
+    self[direction].buffers[index].planes = planes
     return 0
+  }
+
+  private func attachPointer(
+    _ user: BufferArgument.UserPlane, to plane: inout PlaneBuffer, _ needed: Int,
+    _ caller: any CallerMemory
+  ) -> Int32 {
+    guard caller.sharesAddressSpace, Int(user.length) >= needed,
+      let address = UnsafeMutableRawPointer(bitPattern: UInt(user.pointer))
+    else { return -EINVAL }
+    plane.address = address
+    plane.length = user.length
+    plane.userValue = user.pointer
+    return 0
+  }
+
+  private func attachDescriptor(
+    _ user: BufferArgument.UserPlane, to plane: inout PlaneBuffer, _ needed: Int,
+    _ caller: any CallerMemory, isWritable: Bool
+  ) -> Int32 {
+    guard user.descriptor >= 0 else { return -EINVAL }
+    let descriptor = caller.duplicateDescriptor(user.descriptor)
+    guard descriptor >= 0 else { return -EINVAL }
+    switch ImportedMemory.adopt(descriptor, isWritable: isWritable, previous: plane.imported) {
+    case .failure(let error): return -error.rawValue
+    case .success(let imported):
+      let length = user.length == 0 ? imported.length : Int(user.length)
+      guard length <= imported.length, length >= needed else { return -EINVAL }
+      plane.imported = imported
+      plane.address = imported.address
+      plane.length = UInt32(clamping: length)
+      plane.userValue = UInt64(user.descriptor)
+      return 0
+    }
   }
 
   /// Moves a prepared buffer to the worker's queue.
@@ -142,7 +166,6 @@ extension HandleState {
     guard let direction = direction(of: argument.type), self[direction].isStreaming else {
       return -EINVAL
     }
-    guard argument.memory == self[direction].memory else { return -EINVAL }
     guard !self[direction].lastWasDequeued else { return -EPIPE }
     guard let index = self[direction].done.first else { return -EAGAIN }
     let planeCount = self[direction].buffers[index].planes.count

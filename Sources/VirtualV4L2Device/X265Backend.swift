@@ -10,6 +10,7 @@ final class X265Backend: CodecBackend {
   /// The tags of pictures inside the encoder, by their number.
   private var tags: [Int64: FrameTag] = [:]
   private var pictureCount: Int64 = 0
+  private var sinceKeyFrame = 0
   private var hasStarted = false
   private(set) var isSpent = false
 
@@ -29,11 +30,21 @@ final class X265Backend: CodecBackend {
     return encoder.headers.count
   }
 
+  /// A running x265 takes another bitrate; for anything else the stream starts anew, once no
+  /// picture is left inside.
   func update(_ settings: CodecSettings) {
+    let old = X265Settings(self.settings)
     let new = X265Settings(settings)
-    let hasChanged = new.rateControl != X265Settings(self.settings).rateControl
     self.settings = settings
-    if hasChanged { encoder.update(new) }
+    guard new != old else { return }
+    var rateOnly = old
+    rateOnly.rateControl = new.rateControl
+    if case .average = old.rateControl, case .average = new.rateControl, rateOnly == new,
+      encoder.update(new.rateControl)
+    {
+      return
+    }
+    if tags.isEmpty { isSpent = true }
   }
 
   func encode(
@@ -43,6 +54,9 @@ final class X265Backend: CodecBackend {
     guard picture.width == settings.width, picture.height == settings.height else {
       throw .refused
     }
+    let interval = settings.keyFrameInterval
+    let isKey = forcesKeyFrame || (interval > 0 && sinceKeyFrame >= interval)
+    sinceKeyFrame = isKey ? 1 : sinceKeyFrame + 1
     let planes = converter.planes(of: picture)
     tags[pictureCount] = tag
     pictureCount += 1
@@ -50,7 +64,7 @@ final class X265Backend: CodecBackend {
     do throws(X265Failure) {
       output = try encoder.encode(
         y: planes.y, u: planes.u, v: planes.v, lumaStride: planes.lumaStride,
-        chromaStride: planes.chromaStride, forcesKeyFrame: forcesKeyFrame)
+        chromaStride: planes.chromaStride, forcesKeyFrame: isKey)
     } catch { throw .refused }
     return try copy(output, to: target)
   }
@@ -70,13 +84,22 @@ final class X265Backend: CodecBackend {
   ) throws(CodecFailure) -> AccessUnit? {
     guard let output else { return nil }
     let tag = tags.removeValue(forKey: output.number) ?? FrameTag()
-    // Not asked to repeat them, the encoder leaves the parameter sets to whoever writes a file.
-    let position = hasStarted || settings.repeatsHeaders ? 0 : try writeHeaders(to: target)
+    var position = 0
+    if settings.hasDelimiters {
+      // pic_type 2: any slice type may follow.
+      let delimiter: [UInt8] = [0, 0, 0, 1, 0x46, 0x01, 0x50]
+      guard delimiter.count <= target.count else { throw .overflow }
+      target.copyBytes(from: delimiter)
+      position = delimiter.count
+    }
+    if !hasStarted || (settings.repeatsHeaders && output.kind == .key) {
+      position += try writeHeaders(
+        to: UnsafeMutableRawBufferPointer(rebasing: target[position...]))
+    }
     guard let base = target.baseAddress, let start = output.bytes.baseAddress,
       position + output.bytes.count <= target.count
     else { throw .overflow }
     (base + position).copyMemory(from: start, byteCount: output.bytes.count)
-    hasStarted = true
     let kind: AccessUnit.Kind =
       switch output.kind {
       case .key: .key
@@ -108,12 +131,10 @@ extension X265Settings {
     self.init(
       width: settings.width, height: settings.height, rateNumerator: settings.rateNumerator,
       rateDenominator: settings.rateDenominator, rateControl: rateControl,
-      keyFrameInterval: settings.keyFrameInterval,
       bFrames: controls[V4L2_CID_MPEG_VIDEO_B_FRAMES],
       minimumQuantizer: controls[V4L2_CID_MPEG_VIDEO_HEVC_MIN_QP],
       maximumQuantizer: max(
         controls[V4L2_CID_MPEG_VIDEO_HEVC_MIN_QP], controls[V4L2_CID_MPEG_VIDEO_HEVC_MAX_QP]),
-      repeatsHeaders: settings.repeatsHeaders, hasDelimiters: settings.hasDelimiters,
       level: HEVCLevels.code(controls[V4L2_CID_MPEG_VIDEO_HEVC_LEVEL]) / 3,
       isHighTier: controls[V4L2_CID_MPEG_VIDEO_HEVC_TIER] == 1, primaries: codes.primaries,
       transfer: codes.transfer, matrix: codes.matrix, isFullRange: codes.isFullRange)

@@ -16,12 +16,9 @@ package struct X265Settings: Hashable, Sendable {
   package var rateNumerator: UInt32
   package var rateDenominator: UInt32
   package var rateControl: RateControl
-  package var keyFrameInterval: Int
   package var bFrames: Int
   package var minimumQuantizer: Int
   package var maximumQuantizer: Int
-  package var repeatsHeaders: Bool
-  package var hasDelimiters: Bool
   /// `general_level_idc` divided by three, such as 40 for level 4; 0 leaves it to the encoder.
   package var level: Int
   package var isHighTier: Bool
@@ -32,21 +29,17 @@ package struct X265Settings: Hashable, Sendable {
 
   package init(
     width: Int, height: Int, rateNumerator: UInt32, rateDenominator: UInt32,
-    rateControl: RateControl, keyFrameInterval: Int, bFrames: Int, minimumQuantizer: Int,
-    maximumQuantizer: Int, repeatsHeaders: Bool, hasDelimiters: Bool, level: Int,
-    isHighTier: Bool, primaries: Int, transfer: Int, matrix: Int, isFullRange: Bool
+    rateControl: RateControl, bFrames: Int, minimumQuantizer: Int, maximumQuantizer: Int,
+    level: Int, isHighTier: Bool, primaries: Int, transfer: Int, matrix: Int, isFullRange: Bool
   ) {
     self.width = width
     self.height = height
     self.rateNumerator = rateNumerator
     self.rateDenominator = rateDenominator
     self.rateControl = rateControl
-    self.keyFrameInterval = keyFrameInterval
     self.bFrames = bFrames
     self.minimumQuantizer = minimumQuantizer
     self.maximumQuantizer = maximumQuantizer
-    self.repeatsHeaders = repeatsHeaders
-    self.hasDelimiters = hasDelimiters
     self.level = level
     self.isHighTier = isHighTier
     self.primaries = primaries
@@ -104,10 +97,10 @@ package final class X265Encoder {
     x265_param_free(parameters)
   }
 
-  /// Follows a changed rate; other changes wait for the next stream.
-  package func update(_ settings: X265Settings) {
-    Self.fillRate(parameters, settings)
-    _ = x265_encoder_reconfig(encoder, parameters)
+  /// Follows a changed bitrate; false when the encoder cannot.
+  package func update(_ rateControl: X265Settings.RateControl) -> Bool {
+    Self.fillRate(parameters, rateControl)
+    return x265_encoder_reconfig(encoder, parameters) >= 0
   }
 
   /// VPS, SPS and PPS.
@@ -186,22 +179,22 @@ package final class X265Encoder {
     // 16 everywhere: the smallest picture is one coding tree unit.
     parameters.pointee.maxCUSize = 16
     parameters.pointee.minCUSize = 8
-    parameters.pointee.keyframeMax =
-      settings.keyFrameInterval == 0 ? -1 : Int32(clamping: settings.keyFrameInterval)
-    parameters.pointee.keyframeMin = parameters.pointee.keyframeMax
+    // Key frames come when they are asked for, so that their distance may change at any time.
+    parameters.pointee.keyframeMax = -1
     parameters.pointee.bOpenGOP = 0
     parameters.pointee.scenecutThreshold = 0
     parameters.pointee.bframes = Int32(clamping: settings.bFrames)
     parameters.pointee.bBPyramid = 0
     parameters.pointee.bFrameAdaptive = 0
     parameters.pointee.lookaheadDepth = settings.bFrames == 0 ? 0 : Int32(settings.bFrames + 2)
-    parameters.pointee.bRepeatHeaders = settings.repeatsHeaders ? 1 : 0
-    parameters.pointee.bEnableAccessUnitDelimiters = settings.hasDelimiters ? 1 : 0
+    // Parameter sets and delimiters are the caller's, for the same reason.
+    parameters.pointee.bRepeatHeaders = 0
+    parameters.pointee.bEnableAccessUnitDelimiters = 0
     parameters.pointee.bEmitInfoSEI = 0
     parameters.pointee.bAnnexB = 1
     parameters.pointee.levelIdc = Int32(clamping: settings.level)
     parameters.pointee.bHighTier = settings.isHighTier ? 1 : 0
-    fillRate(parameters, settings)
+    fillRate(parameters, settings.rateControl)
     parameters.pointee.rc.qpMin = Int32(clamping: settings.minimumQuantizer)
     parameters.pointee.rc.qpMax = Int32(clamping: settings.maximumQuantizer)
     parameters.pointee.vui.bEnableVideoSignalTypePresentFlag = 1
@@ -214,9 +207,9 @@ package final class X265Encoder {
   }
 
   private static func fillRate(
-    _ parameters: UnsafeMutablePointer<x265_param>, _ settings: X265Settings
+    _ parameters: UnsafeMutablePointer<x265_param>, _ rateControl: X265Settings.RateControl
   ) {
-    switch settings.rateControl {
+    switch rateControl {
     case .average(let bitrate, let peak):
       parameters.pointee.rc.rateControlMode = Int32(X265_RC_ABR.rawValue)
       parameters.pointee.rc.bitrate = Int32(clamping: max(1, bitrate / 1000))

@@ -44,9 +44,13 @@ final class DeviceClient {
 
   deinit { close() }
 
-  func close() {
+  func unmapAll() {
     for mapping in mappings { handle.unmap(mapping.address, length: mapping.length) }
     mappings = []
+  }
+
+  func close() {
+    unmapAll()
     handle.close()
   }
 
