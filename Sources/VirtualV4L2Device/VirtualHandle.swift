@@ -6,7 +6,12 @@ internal import V4L2Encoder
 final class VirtualHandle: ServedHandle {
   private let monitor: Monitor<HandleState>
   private let device: DeviceCore
-  private let observer = Locked<(@Sendable () -> Void)?>(nil)
+  // In a struct: a closure that is itself the generic value of a lock gets one more conversion
+  // thunk around it each time the lock is taken, until calling it overflows the stack.
+  private struct Observer {
+    var handler: (@Sendable () -> Void)?
+  }
+  private let observer = Locked(Observer())
 
   init(device: DeviceCore) {
     self.device = device
@@ -33,7 +38,7 @@ final class VirtualHandle: ServedHandle {
   func readiness() -> Readiness { monitor.withLock { $0.readiness } }
 
   func onChange(_ handler: @escaping @Sendable () -> Void) {
-    observer.withLock { $0 = handler }
+    observer.withLock { $0.handler = handler }
   }
 
   func close() {
@@ -46,11 +51,11 @@ final class VirtualHandle: ServedHandle {
     monitor.withLock { $0.close() }
     device.unregister()
     notify()
-    observer.withLock { $0 = nil }
+    observer.withLock { $0.handler = nil }
   }
 
   private func notify() {
-    let handler = observer.withLock { $0 }
+    let handler = observer.withLock { $0.handler }
     handler?()
   }
 
