@@ -3,10 +3,18 @@ internal import V4L2Encoder
 /// `v4l2enc encode`.
 enum EncodeCommand {
   /// Encodes; returns how the command ends.
-  @concurrent static func run(_ options: EncodeOptions) async -> ExitCode {
+  @concurrent static func run(_ options: EncodeOptions, _ signals: Signals) async -> ExitCode {
     let console = Console(verbosity: options.verbosity, progress: options.showsProgress)
     do throws(CommandError) {
-      return try await encode(options, console)
+      let stop = try StopRequest()
+      signals.protect(stop, console)
+      do throws(CommandError) {
+        return try await encode(options, console, signals, stop)
+      } catch {
+        // What was cut off by a stop, such as an input that had not begun, is no failure.
+        if let code = signals.exitCode { return code }
+        throw error
+      }
     } catch {
       console.error(error.message)
       return error.code
@@ -14,10 +22,8 @@ enum EncodeCommand {
   }
 
   private static func encode(
-    _ options: EncodeOptions, _ console: Console
+    _ options: EncodeOptions, _ console: Console, _ signals: Signals, _ stop: StopRequest
   ) async throws(CommandError) -> ExitCode {
-    let stop = try StopRequest()
-    let signals = Signals.watch(stop: stop, console: console)
     guard let output = options.output else {
       throw CommandError(.usage, "where to? name the output with -o OUTPUT, or -o - for a pipe")
     }
@@ -32,8 +38,11 @@ enum EncodeCommand {
     let reports = try PacketReports(options, timeBase: plan.configuration.timeBase)
     let encoder = try await DeviceChoice.open(
       options.device, plan.writing(to: writer), observer: observer(console), console: console)
+    do throws(CommandError) { try checkControls(encoder.negotiated, options.controls) } catch {
+      await encoder.close()
+      throw error
+    }
     announce(encoder.negotiated, plan, source.description, console)
-    try checkControls(encoder.negotiated, options.controls)
     let run = EncodeRun(
       encoder, from: source, to: writer, reports: reports,
       expectedFrames: [options.frames, source.description.frameCount].compactMap { $0 }.min(),
@@ -69,10 +78,10 @@ enum EncodeCommand {
         throw CommandError(
           .noDevice, "--set \(NegotiationText.outcome(outcome)); leave it out or use another device"
         )
-      case .refused:
+      case .refused, .adjusted:
         throw CommandError(
           .usage, "--set \(NegotiationText.outcome(outcome)); the value is out of its range")
-      case .applied, .adjusted, .unverified: continue
+      case .applied, .unverified: continue
       }
     }
   }

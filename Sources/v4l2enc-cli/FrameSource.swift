@@ -38,10 +38,14 @@ enum FrameSources {
       return try TestSource(
         named: String(input.dropFirst(5)), options: options, defaultRate: defaultRate)
     }
+    let name = input == "-" ? "standard input" : input
     let bytes = try InputFile.open(input, stop: stop)
-    if try bytes.startsWith(Array("YUV4MPEG2".utf8)) {
-      return try Y4MSource(bytes, name: input, options: options, defaultRate: defaultRate)
+    if try bytes.isAtEnd() {
+      throw CommandError(.badData, "\(name) is empty; it has no frame to encode")
     }
-    return try RawSource(bytes, name: input, options: options, defaultRate: defaultRate)
+    if try bytes.startsWith(Array("YUV4MPEG2".utf8)) {
+      return try Y4MSource(bytes, name: name, options: options, defaultRate: defaultRate)
+    }
+    return try RawSource(bytes, name: name, options: options, defaultRate: defaultRate)
   }
 }

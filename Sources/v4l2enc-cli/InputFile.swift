@@ -9,6 +9,9 @@ protocol InputBytes: AnyObject, Sendable {
   /// Whether the bytes ahead are these; takes none.
   func startsWith(_ bytes: [UInt8]) throws(CommandError) -> Bool
 
+  /// Whether nothing is left; false when a stop was asked for before that was known.
+  func isAtEnd() throws(CommandError) -> Bool
+
   /// Takes a line without its end; nil when there is no line end within `limit` bytes.
   func line(limit: Int) throws(CommandError) -> InputLine
 
@@ -52,12 +55,12 @@ enum InputFile {
     // Standard input may have been read before: its position counts.
     let position = max(0, Int(lseek(file.descriptor, 0, SEEK_CUR)))
     let size = Int(information.st_size)
-    guard size > position else {
-      throw CommandError(.badData, "\(path) is empty; it has no frame to encode")
-    }
-    if let mapped = MappedInput(file, name: path, size: size, position: position, stop: stop) {
+    if size > position,
+      let mapped = MappedInput(file, name: path, size: size, position: position, stop: stop)
+    {
       return mapped
     }
+    // Files of procfs and the like have no size, and some file systems do not map.
     return StreamInput(file, name: path, stop: stop)
   }
 

@@ -38,6 +38,8 @@ internal import V4L2Encoder
 
   var remaining: Int? { memory.byteCount - position.withLock { $0.next } }
 
+  func isAtEnd() -> Bool { remaining == 0 }
+
   func startsWith(_ bytes: [UInt8]) throws(CommandError) -> Bool {
     let next = position.withLock { $0.next }
     guard memory.byteCount - next >= bytes.count else { return false }

@@ -50,7 +50,8 @@ struct Meter {
       "\(framesIn) frames in, \(packets) out, \(skipped) skipped; \(Units.bytes(bytes)), "
       + "\(Units.bitrate(averageBitrate)) on average; \(Units.fixed(speed, 1)) fps"
     if let median = latencies.percentile(0.5), let slow = latencies.percentile(0.99) {
-      text += "; latency \(Units.milliseconds(median)) median, \(Units.milliseconds(slow)) p99"
+      text +=
+        "; latency \(Units.duration(microseconds: median)) median, \(Units.duration(microseconds: slow)) p99"
     }
     return text
   }

@@ -32,7 +32,8 @@ enum NegotiationText {
 
   /// One control as asked and as applied.
   static func outcome(_ control: ControlOutcome) -> String {
-    let asked = "\(control.name) = \(control.requested): "
+    let name = control.name.hasPrefix("0x") ? ControlArgument.name(of: control.id) : control.name
+    let asked = "\(name) = \(control.requested): "
     return switch control.result {
     case .applied: asked + "applied"
     case .adjusted(let value): asked + "the driver made it \(value)"

@@ -4,64 +4,74 @@ internal import V4L2Encoder
 
 /// SIGINT and SIGTERM: the first asks for an orderly end, the second ends at once.
 final class Signals: Sendable {
-  private let stop: StopRequest
-  private let console: Console
+  /// What is to end in good order.
+  private struct Run {
+    var stop: StopRequest
+    var console: Console
+  }
+
+  private let run = Locked(Run?.none)
   private let received = Atomic<Int32>(0)
   /// Grows with every packet that is written, so that an end that makes no progress is noticed.
   private let progress = Atomic<Int>(0)
 
-  /// How long an orderly end may take without any packet being written.
+  /// How long an orderly end may take without any packet being written, in seconds.
   private static let patience = 10
 
-  private init(stop: StopRequest, console: Console) {
-    self.stop = stop
-    self.console = console
-  }
-
-  /// Keeps signals from ending the process; call it before any other thread exists, since threads
-  /// inherit what is blocked.
-  static func block() {
-    var set = handled
+  /// Keeps signals from ending the process by themselves.
+  ///
+  /// To be called before any other thread exists, since threads inherit what is blocked.
+  init() {
+    var set = Self.handled
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     // A closed pipe is an error of write(2), reported like any other.
     _ = signal(SIGPIPE, SIG_IGN)
   }
 
-  /// Starts to answer signals, on a thread of its own.
-  static func watch(stop: StopRequest, console: Console) -> Signals {
-    let signals = Signals(stop: stop, console: console)
-    let context = unsafe Unmanaged.passRetained(signals).toOpaque()
-    var thread = pthread_t()
-    let failure = unsafe pthread_create(
-      &thread, nil,
-      { context in
-        if let context = unsafe context {
-          unsafe Unmanaged<Signals>.fromOpaque(context).takeRetainedValue().serve()
-        }
-        return nil
-      }, context)
-    if failure == 0 {
-      pthread_detach(thread)
-    } else {
-      unsafe Unmanaged<Signals>.fromOpaque(context).release()
-      // Without the thread signals do what they always do.
-      var set = handled
-      unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
-    }
-    return signals
+  /// From now on the first signal asks for an orderly end.
+  func protect(_ stop: StopRequest, _ console: Console) {
+    run.withLock { $0 = Run(stop: stop, console: console) }
   }
 
   /// How the command ends because of a signal; nil when none came.
   var exitCode: ExitCode? {
-    switch received.load(ordering: .acquiring) {
-    case 0: nil
-    case SIGTERM: .terminated
-    default: .interrupted
-    }
+    let number = received.load(ordering: .acquiring)
+    return number == 0 ? nil : Self.exitCode(of: number)
   }
 
   /// Says that a packet was written.
   func noteProgress() { progress.wrappingAdd(1, ordering: .relaxed) }
+
+  /// Answers signals until the process ends; for the main thread, which has nothing else to do.
+  func serve() -> Never {
+    var set = Self.handled
+    while true {
+      var number: Int32 = 0
+      guard unsafe sigwait(&set, &number) == 0 else { continue }
+      guard let run = run.withLock({ $0 }) else { _exit(Self.exitCode(of: number).rawValue) }
+      received.store(number, ordering: .releasing)
+      run.console.note("stopping: what was read is encoded and written; once more ends at once")
+      run.stop.raise()
+      watchTheEnd(Self.exitCode(of: number), run.console)
+    }
+  }
+
+  private func watchTheEnd(_ code: ExitCode, _ console: Console) -> Never {
+    var set = Self.handled
+    while true {
+      let before = progress.load(ordering: .relaxed)
+      var patience = timespec(tv_sec: Self.patience, tv_nsec: 0)
+      if unsafe sigtimedwait(&set, nil, &patience) > 0 { _exit(code.rawValue) }
+      if Errno.last.rawValue == EAGAIN, progress.load(ordering: .relaxed) == before {
+        console.error("nothing was written for \(Self.patience) s; giving up")
+        _exit(code.rawValue)
+      }
+    }
+  }
+
+  private static func exitCode(of number: Int32) -> ExitCode {
+    number == SIGTERM ? .terminated : .interrupted
+  }
 
   private static var handled: sigset_t {
     var set = sigset_t()
@@ -69,25 +79,5 @@ final class Signals: Sendable {
     unsafe sigaddset(&set, SIGINT)
     unsafe sigaddset(&set, SIGTERM)
     return set
-  }
-
-  private func serve() {
-    var set = Self.handled
-    var number: Int32 = 0
-    guard unsafe sigwait(&set, &number) == 0 else { return }
-    received.store(number, ordering: .releasing)
-    console.note("stopping: what was read is encoded and written; once more ends at once")
-    stop.raise()
-    let code: ExitCode = number == SIGTERM ? .terminated : .interrupted
-    while true {
-      let before = progress.load(ordering: .relaxed)
-      var patience = timespec(tv_sec: Self.patience, tv_nsec: 0)
-      let next = unsafe sigtimedwait(&set, nil, &patience)
-      if next > 0 { _exit(code.rawValue) }
-      if Errno.last.rawValue == EAGAIN, progress.load(ordering: .relaxed) == before {
-        console.error("nothing was written for \(Self.patience) s; giving up")
-        _exit(code.rawValue)
-      }
-    }
   }
 }

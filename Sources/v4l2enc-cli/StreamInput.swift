@@ -23,16 +23,26 @@ final class StreamInput: InputBytes {
 
   var remaining: Int? { nil }
 
+  func isAtEnd() throws(CommandError) -> Bool {
+    if lookahead.withLock({ !$0.isEmpty }) { return false }
+    return try readAhead(1) == 0
+  }
+
   func startsWith(_ bytes: [UInt8]) throws(CommandError) -> Bool {
     while lookahead.withLock({ $0.count }) < bytes.count {
       let wanted = bytes.count - lookahead.withLock { $0.count }
-      // Not through the array's own closure, which would lose the type of the error.
-      let space = UnsafeMutableRawBufferPointer.allocate(byteCount: wanted, alignment: 1)
-      defer { unsafe space.deallocate() }
-      guard let count = try unsafe read(into: space), count > 0 else { break }
-      lookahead.withLock { $0 += unsafe Array(space[..<count]) }
+      guard let count = try readAhead(wanted), count > 0 else { break }
     }
     return lookahead.withLock { $0.starts(with: bytes) }
+  }
+
+  /// Reads up to `count` bytes that are taken later; nil when a stop was asked for.
+  private func readAhead(_ count: Int) throws(CommandError) -> Int? {
+    let space = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+    defer { unsafe space.deallocate() }
+    guard let count = try unsafe read(into: space) else { return nil }
+    lookahead.withLock { $0 += unsafe Array(space[..<count]) }
+    return count
   }
 
   func line(limit: Int) throws(CommandError) -> InputLine {

@@ -39,6 +39,16 @@ enum TestPicture: String, CaseIterable, Sendable {
     }
   }
 
+  /// An earlier row of the canvas that is the same, an even number of rows away.
+  func twin(ofRow y: Int, frame: VideoSize) -> Int? {
+    switch self {
+    case .bars:
+      let isSame = y >= 2 && Self.isRamp(y, frame) == Self.isRamp(y - 2, frame)
+      return isSame ? y - 2 : nil
+    case .motion: return y >= Self.period.height ? y - Self.period.height : nil
+    }
+  }
+
   /// The pixel of a canvas for frames of this size.
   func sample(x: Int, y: Int, frame: VideoSize) -> Sample {
     switch self {
@@ -54,9 +64,13 @@ enum TestPicture: String, CaseIterable, Sendable {
     Sample(luma: 35, blue: 212, red: 114), Sample(luma: 16, blue: 128, red: 128),
   ]
 
+  private static func isRamp(_ y: Int, _ frame: VideoSize) -> Bool { y >= frame.height / 4 * 3 }
+
   private static func bar(x: Int, y: Int, frame: VideoSize) -> Sample {
-    if y >= frame.height / 4 * 3 {
-      return Sample(luma: UInt8(16 + 219 * x / max(frame.width - 1, 1)), blue: 128, red: 128)
+    if isRamp(y, frame) {
+      return Sample(
+        luma: UInt8(16 + 219 * min(x, frame.width - 1) / max(frame.width - 1, 1)), blue: 128,
+        red: 128)
     }
     return colors[min(x * colors.count / frame.width, colors.count - 1)]
   }

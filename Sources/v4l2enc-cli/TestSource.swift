@@ -4,7 +4,8 @@ internal import V4L2Encoder
 final class TestSource: FrameSource {
   let description: SourceDescription
   private let picture: TestPicture
-  private let canvas: TestCanvas
+  /// Painted when the first frame is asked for, which is when the device has agreed to the size.
+  private let canvas = Locked(TestCanvas?.none)
   private let frames: Int
 
   private static let defaultSize = VideoSize(width: 1280, height: 720)
@@ -29,12 +30,12 @@ final class TestSource: FrameSource {
     }
     description.frameCount = frames
     self.picture = picture
-    self.canvas = try TestCanvas(picture, frame: size, format: format)
     self.description = description
   }
 
   func next(_ number: Int64) throws(CommandError) -> VideoFrame? {
     guard number < frames else { return nil }
+    let canvas = try paintedCanvas()
     let origin = picture.origin(of: number)
     do {
       return try VideoFrame(
@@ -43,5 +44,12 @@ final class TestSource: FrameSource {
     } catch {
       throw CommandError(error)
     }
+  }
+
+  private func paintedCanvas() throws(CommandError) -> TestCanvas {
+    if let painted = canvas.withLock({ $0 }) { return painted }
+    let new = try TestCanvas(picture, frame: description.size, format: description.format)
+    canvas.withLock { $0 = new }
+    return new
   }
 }

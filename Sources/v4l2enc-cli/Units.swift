@@ -19,9 +19,9 @@ enum Units {
     }
   }
 
-  /// `8.1 ms`.
-  static func milliseconds(_ microseconds: Int) -> String {
-    fixed(Double(microseconds) / 1000, 1) + " ms"
+  /// `8.1 ms`, `250 us`.
+  static func duration(microseconds: Int) -> String {
+    microseconds < 1000 ? "\(microseconds) us" : fixed(Double(microseconds) / 1000, 1) + " ms"
   }
 
   /// `1:02:03` or `2:03`.

@@ -6,10 +6,15 @@ internal import V4L2Encoder
 struct V4L2EncCommand {
   static let version = "0.1.0"
 
-  static func main() async {
-    Signals.block()
-    let code = await run(Array(CommandLine.arguments.dropFirst()))
-    exit(code.rawValue)
+  static func main() {
+    let signals = Signals()
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    Task.detached {
+      let code = await run(arguments, signals)
+      exit(code.rawValue)
+    }
+    // An asynchronous `main` would leave this thread to the runtime, which lets signals in.
+    signals.serve()
   }
 
   /// The page that lists the commands.
@@ -35,17 +40,19 @@ struct V4L2EncCommand {
 
     """
 
-  private static func run(_ arguments: [String]) async -> ExitCode {
+  private static func run(_ arguments: [String], _ signals: Signals) async -> ExitCode {
     let console = Console(verbosity: .normal, progress: false)
     do throws(CommandError) {
-      return try await dispatch(arguments)
+      return try await dispatch(arguments, signals)
     } catch {
       console.error(error.message)
       return error.code
     }
   }
 
-  private static func dispatch(_ arguments: [String]) async throws(CommandError) -> ExitCode {
+  private static func dispatch(
+    _ arguments: [String], _ signals: Signals
+  ) async throws(CommandError) -> ExitCode {
     guard let command = arguments.first else {
       throw CommandError(.usage, "which command? encode or devices (v4l2enc --help says more)")
     }
@@ -54,7 +61,7 @@ struct V4L2EncCommand {
     case "encode":
       switch try EncodeArguments.table.parse(rest, into: EncodeOptions()) {
       case .help: return try show(Help.page(EncodeArguments.table))
-      case .run(let options): return await EncodeCommand.run(options)
+      case .run(let options): return await EncodeCommand.run(options, signals)
       }
     case "devices":
       switch try DevicesCommand.table.parse(rest, into: DevicesOptions()) {
