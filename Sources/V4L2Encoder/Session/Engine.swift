@@ -85,8 +85,11 @@ final class Engine: Sendable {
   /// Reserves a free buffer, or leave to queue the one the caller holds.
   private nonisolated(nonsending) func reserve(heldIndex: Int?) async throws(EncoderError) -> Int {
     if let index = try tryToReserve(heldIndex: heldIndex) { return index }
-    // The device may be done with a frame that nobody has fetched yet.
-    if heldIndex == nil, reclaimOneInput(), let index = try tryToReserve(heldIndex: nil) {
+    // The device may be done with a frame that nobody has fetched yet. Under pressure the device
+    // thread asks for it anyway, and asking here too would be one request in vain per frame.
+    if heldIndex == nil, !core.withLock({ $0.isUnderPressure }), reclaimOneInput(),
+      let index = try tryToReserve(heldIndex: nil)
+    {
       return index
     }
     let identity = core.withLock { $0.makeIdentity() }
