@@ -7,6 +7,12 @@ strict=(-Xswiftc -warnings-as-errors)
 touch */Package.swift
 
 printf -- '-- EncodeTenLines\n'
+# The README shows this program: the first Swift code in it, to the letter.
+if ! diff <(awk '/^```swift$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' ../README.md) \
+  EncodeTenLines/Sources/EncodeTenLines/main.swift; then
+  printf 'README.md does not show Examples/EncodeTenLines as it is\n' >&2
+  exit 1
+fi
 swift build --package-path EncodeTenLines "${strict[@]}"
 program=EncodeTenLines/.build/debug/EncodeTenLines
 if ldd "$program" | grep libx265; then
