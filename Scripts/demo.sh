@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 bin=.build/release
 out=demo-output
-node=$PWD/$out/encoder-device
+node=$out/encoder-device
 work=$(mktemp -d)
 server=
 failures=0
