@@ -79,10 +79,11 @@ enum TestPicture: String, CaseIterable, Sendable {
     // Waves of different lengths, all of which end with the period, and a field of small squares.
     let wave = triangle(3 * x, period.width) + triangle(5 * y, period.height)
     let square = ((x / 16) &* 7 &+ (y / 15) &* 13) % 5 * 8
+    // No brighter, darker or more colourful than what RGB can hold as well.
     return Sample(
-      luma: UInt8(40 + wave * 64 / 256 + square),
-      blue: UInt8(64 + triangle(2 * x, period.width) / 2),
-      red: UInt8(64 + triangle(2 * y, period.height) / 2))
+      luma: UInt8(64 + wave * 48 / 256 + square),
+      blue: UInt8(104 + triangle(2 * x, period.width) * 48 / 255),
+      red: UInt8(104 + triangle(2 * y, period.height) * 48 / 255))
   }
 
   /// A wave from 0 to 255 and back.
