@@ -36,7 +36,8 @@ extension HandleState {
     let largest = UInt32(PictureFormat.sizes.upperBound)
     answer.stepwise = v4l2_frmsize_stepwise(
       min_width: smallest, max_width: largest, step_width: 2,
-      min_height: smallest, max_height: largest, step_height: isRaw ? 16 : 2)
+      min_height: smallest, max_height: largest,
+      step_height: isRaw ? UInt32(PictureFormat.rowAlignment) : 2)
     argument = answer
     return 0
   }
@@ -47,7 +48,7 @@ extension HandleState {
     let sizes = UInt32(PictureFormat.sizes.lowerBound)...UInt32(PictureFormat.sizes.upperBound)
     guard argument.index == 0, isRaw || isCoded, sizes.contains(argument.width),
       sizes.contains(argument.height), argument.width % 2 == 0,
-      argument.height % (isRaw ? 16 : 2) == 0
+      argument.height % (isRaw ? UInt32(PictureFormat.rowAlignment) : 2) == 0
     else { return -EINVAL }
     argument.reserved = (0, 0)
     argument.type = V4L2_FRMIVAL_TYPE_CONTINUOUS.rawValue

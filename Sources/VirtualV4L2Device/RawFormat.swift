@@ -87,14 +87,18 @@ struct PictureFormat: Sendable {
   var color = Colorimetry()
 
   static let sizes = 16...4096
+  /// Hardware wants whole macroblocks of rows, 16; FFmpeg's encoders then read past the end of a
+  /// picture of 1080 rows, as they copy all the rows that the device padded it to.
+  static let rowAlignment = 8
 
   /// Rounds what a client asked for to what the device takes.
   ///
-  /// Rows come in macroblocks, as on hardware: the client crops what it does not want encoded.
+  /// Rows come in groups, as on hardware: the client crops what it does not want encoded.
   init(raw: RawFormat, width: UInt32, height: UInt32, stride: UInt32, color: Colorimetry) {
     self.raw = raw
     self.width = (Self.clamp(width) + 1) & ~1
-    self.height = (Self.clamp(height) + 15) & ~15
+    self.height =
+      (Self.clamp(height) + Self.rowAlignment - 1) / Self.rowAlignment * Self.rowAlignment
     self.stride = raw.stride(width: self.width, asked: stride)
     self.color = color
   }

@@ -19,6 +19,11 @@ func spawn(
   for (target, descriptor) in descriptors.enumerated() {
     posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(target))
   }
+  // Foundation's Process makes pipes without close-on-exec; a child that kept one would keep its
+  // reader waiting for ever. Closing what is not open is no error here.
+  for descriptor in Int32(descriptors.count)..<512 {
+    posix_spawn_file_actions_addclose(&actions, descriptor)
+  }
 
   var attributes = posix_spawnattr_t()
   posix_spawnattr_init(&attributes)

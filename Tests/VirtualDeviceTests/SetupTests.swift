@@ -69,16 +69,16 @@ struct SetupTests {
   }
 
   @Test(
-    "Strides are rounded to 64, rows to macroblocks",
+    "Strides are rounded to 64, rows to 8",
     arguments: [
       // format, width, height, asked stride, strides and sizes of the planes
       (CV4L2_PIX_FMT_NV12, 100, 90, 0, [(128, 128 * 96 * 3 / 2)]),
       (CV4L2_PIX_FMT_NV12, 100, 90, 200, [(256, 256 * 96 * 3 / 2)]),
       (CV4L2_PIX_FMT_YUV420, 100, 90, 0, [(128, 128 * 96 * 3 / 2)]),
       (CV4L2_PIX_FMT_YUYV, 100, 90, 0, [(256, 256 * 96)]),
-      (CV4L2_PIX_FMT_NV12M, 1920, 1080, 0, [(1920, 1920 * 1088), (1920, 1920 * 544)]),
+      (CV4L2_PIX_FMT_NV12M, 1920, 1084, 0, [(1920, 1920 * 1088), (1920, 1920 * 544)]),
       (
-        CV4L2_PIX_FMT_YUV420M, 1920, 1080, 0,
+        CV4L2_PIX_FMT_YUV420M, 1920, 1084, 0,
         [(1920, 1920 * 1088), (960, 960 * 544), (960, 960 * 544)]
       ),
     ] as [(UInt32, Int, Int, Int, [(Int, Int)])])
@@ -155,7 +155,7 @@ struct SetupTests {
   @Test("The crop rectangle is the whole picture until it is set")
   func selection() throws {
     let client = try DeviceClient()
-    _ = try client.setFormat(.output, CV4L2_PIX_FMT_NV12, 1920, 1080)
+    _ = try client.setFormat(.output, CV4L2_PIX_FMT_NV12, 1920, 1084)
     for type in [V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE] {
       for target in [V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_CROP_BOUNDS, V4L2_SEL_TGT_CROP_DEFAULT] {
         var selection = v4l2_selection()
