@@ -68,7 +68,8 @@ let package = Package(
       swiftSettings: upcoming),
     .testTarget(
       name: "EncoderSessionTests",
-      dependencies: ["V4L2Encoder", "VirtualV4L2Device", "TestSupport"], swiftSettings: upcoming),
+      dependencies: ["V4L2Encoder", "VirtualV4L2Device", "TestSupport", "CV4L2"],
+      swiftSettings: upcoming),
     .testTarget(
       name: "CLITests", dependencies: ["v4l2enc-cli", "V4L2Encoder", "TestSupport"],
       swiftSettings: upcoming),
