@@ -68,13 +68,17 @@ final class DeviceFile: Sendable {
     umount2(path, Int32(MNT_DETACH))
   }
 
-  /// Runs a program for which the device is /dev/video0, and no other device exists.
+  /// Starts a program for which the device is /dev/video0, and no other device exists.
+  func start(_ program: String, _ arguments: [String]) throws -> Subprocess {
+    try Subprocess(
+      Fixtures.packageDirectory + "Scripts/private-video-device.sh", [path, program] + arguments)
+  }
+
+  /// Runs such a program to its end.
   func run(
     _ program: String, _ arguments: [String], within limit: Duration = .seconds(120)
   ) async throws -> SubprocessResult {
-    try await Subprocess.run(
-      Fixtures.packageDirectory + "Scripts/private-video-device.sh",
-      [path, program] + arguments, within: limit)
+    try await start(program, arguments).wait(within: limit)
   }
 
   // MARK: What the server holds

@@ -23,12 +23,11 @@ struct EndingTests {
   }
 
   private func encodeUntilKilled(_ device: DeviceFile) async throws {
-    let client = try Subprocess(
-      Fixtures.packageDirectory + "Scripts/private-video-device.sh",
+    let client = try device.start(
+      "ffmpeg",
       [
-        device.path, "ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i",
-        "testsrc=size=320x240:rate=30", "-pix_fmt", "nv12", "-c:v", "h264_v4l2m2m",
-        "-progress", "pipe:1", "-f", "null", "-",
+        "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=30",
+        "-pix_fmt", "nv12", "-c:v", "h264_v4l2m2m", "-progress", "pipe:1", "-f", "null", "-",
       ])
     try await eventually("a frame is encoded") {
       if !client.isRunning { throw TestSupportError("no client: \(client.errorSoFar)") }

@@ -101,6 +101,17 @@ final class RawClient: @unchecked Sendable {
     return control(CV4L2_VIDIOC_DQBUF, &buffer)
   }
 
+  /// Waits for a packet; its bytes.
+  func dequeuePacket() throws -> [UInt8] {
+    var buffer = v4l2_buffer()
+    buffer.type = Self.captureType
+    buffer.memory = V4L2_MEMORY_MMAP.rawValue
+    try mustControl("VIDIOC_DQBUF", CV4L2_VIDIOC_DQBUF, &buffer)
+    let memory = try mapCapture(buffer.index)
+    defer { munmap(memory.baseAddress, memory.count) }
+    return [UInt8](memory[..<Int(buffer.bytesused)])
+  }
+
   func dequeueEvent() -> Int32 {
     var event = v4l2_event()
     return control(CV4L2_VIDIOC_DQEVENT, &event)
