@@ -20,22 +20,22 @@ final class BentTransport: Transport {
 
   private let inner: VirtualTransport
   private let bend: Bend
-  private let openDelay: Duration
+  private let openGate: Gate?
   private let isDeaf: Bool
   private let log = Locked<[UInt]>([])
 
   /// Creates the transport.
   ///
   /// - Parameters:
-  ///   - openDelay: how long opening blocks.
+  ///   - openGate: what opening waits for.
   ///   - isDeaf: whether waiting never reports anything.
   ///   - bend: what is bent.
   init(
-    _ device: VirtualDevice, openDelay: Duration = .zero, isDeaf: Bool = false,
+    _ device: VirtualDevice, openGate: Gate? = nil, isDeaf: Bool = false,
     bend: @escaping Bend = { $2.perform($0, $1) }
   ) {
     inner = VirtualTransport(device)
-    self.openDelay = openDelay
+    self.openGate = openGate
     self.isDeaf = isDeaf
     self.bend = bend
   }
@@ -44,7 +44,7 @@ final class BentTransport: Transport {
   var requests: [UInt] { log.withLock { $0 } }
 
   func open(_ path: String) throws(Errno) -> any DeviceHandle {
-    if openDelay > .zero { DeviceThread.sleep(openDelay) }
+    openGate?.wait()
     return Handle(try inner.open(path), self)
   }
 
@@ -74,6 +74,14 @@ final class BentTransport: Transport {
     func wake() { inner.wake() }
     func close() { inner.close() }
   }
+}
+
+/// Something that blocks whoever comes until it is opened.
+final class Gate: Sendable {
+  private let isOpen = Locked(false)
+
+  func open() { isOpen.withLock { $0 = true } }
+  func wait() { while !isOpen.withLock({ $0 }) { DeviceThread.sleep(.milliseconds(5)) } }
 }
 
 /// The `v4l2_buffer` behind a request's argument.

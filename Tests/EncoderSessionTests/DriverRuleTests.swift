@@ -318,12 +318,9 @@ import VirtualV4L2Device
     "a request that never returns while somebody waits is called stalled",
     .timeLimit(.minutes(1)))
   func frozenRequest() async throws {
-    let isFrozen = Locked(false)
+    let gate = Gate()
     let transport = BentTransport(try Harness.device()) { request, argument, device in
-      if takesPacket(request, argument) {
-        isFrozen.withLock { $0 = true }
-        while isFrozen.withLock({ $0 }) { DeviceThread.sleep(.milliseconds(5)) }
-      }
+      if takesPacket(request, argument) { gate.wait() }
       return device.perform(request, argument)
     }
     let encoder = try await H264Encoder.open(
@@ -336,13 +333,15 @@ import VirtualV4L2Device
     } catch {
       #expect(error.code == .deviceStalled)
     }
-    isFrozen.withLock { $0 = false }
+    gate.open()
     await encoder.close()
   }
 
   @Test("a device that hangs while it is opened is given up", .timeLimit(.minutes(1)))
   func hangingOpen() async throws {
-    let transport = BentTransport(try Harness.device(), openDelay: .seconds(2))
+    let gate = Gate()
+    defer { gate.open() }
+    let transport = BentTransport(try Harness.device(), openGate: gate)
     do throws(EncoderError) {
       _ = try await H264Encoder.open(
         Harness.configuration { $0.deadlines.setup = .milliseconds(200) },
