@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../Examples"
 strict=(-Xswiftc -warnings-as-errors)
 # SwiftPM does not see files that were added to a package it depends on by path.
-touch */Package.swift
+touch ./*/Package.swift
 
 printf -- '-- EncodeTenLines\n'
 # The README shows this program: the first Swift code in it, to the letter.

@@ -27,6 +27,7 @@ final class BentTransport: Transport {
   /// Creates the transport.
   ///
   /// - Parameters:
+  ///   - device: the device behind it.
   ///   - openGate: what opening waits for.
   ///   - isDeaf: whether waiting never reports anything.
   ///   - bend: what is bent.
