@@ -23,14 +23,14 @@ enum DeviceChoice {
     }
   }
 
-  private static func first(
+  static func first(
     of devices: [DeviceReport], _ plan: EncodePlan, _ observer: EncoderObserver,
     _ console: Console
   ) async throws(CommandError) -> any VideoEncoder {
     var refusals: [String] = []
     for device in devices {
       if let refusal = refusal(of: device, for: plan) {
-        refusals.append("\(device.path): \(refusal)")
+        refusals.append(named(refusal, device.path))
         continue
       }
       do throws(CommandError) {
@@ -41,16 +41,21 @@ enum DeviceChoice {
         // The configuration is at fault, not the device.
         throw error
       } catch {
-        refusals.append("\(device.path): \(error.message)")
+        refusals.append(named(error.message, device.path))
       }
     }
-    for refusal in refusals { console.error(refusal) }
+    for refusal in refusals { console.warning(refusal) }
     let found =
       refusals.isEmpty
       ? "there is no /dev/video* node"
       : "none of these nodes is a usable \(plan.codec.name) encoder"
     throw CommandError(
       .noDevice, "\(found); name one with --device PATH, or try --device virtual")
+  }
+
+  /// A reason with the node it belongs to, which many reasons name themselves.
+  static func named(_ reason: String, _ path: String) -> String {
+    reason.hasPrefix(path) ? reason : "\(path): \(reason)"
   }
 
   /// Why a device cannot do what is planned; nil when it may.

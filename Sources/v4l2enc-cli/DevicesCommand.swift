@@ -48,11 +48,11 @@ enum DevicesCommand {
     let driver = report.driver.isEmpty ? "" : " (\(report.driver))"
     var text = "\(report.path):\(name)\(driver)"
     if let refusal = report.refusal {
-      text += text.hasSuffix(":") ? " \(refusal)\n" : ": \(refusal)\n"
-      guard all else { return text }
-    } else {
-      text += "\n"
+      let isUnnamed = name.isEmpty && driver.isEmpty
+      text = isUnnamed ? DeviceChoice.named(refusal, report.path) : "\(text): \(refusal)"
+      guard all else { return text + "\n" }
     }
+    text += "\n"
     for codec in report.codecs {
       var line = "  encodes \(codecName(codec.format))"
       if let least = codec.minimumSize, let most = codec.maximumSize {

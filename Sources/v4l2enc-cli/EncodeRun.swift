@@ -56,7 +56,7 @@ final class EncodeRun: Sendable {
     await watching.value
     if let writeError {
       // The feeder only noticed that the writer was gone, or met the same failure of the device.
-      result.errors.removeAll { $0.code == .software || $0 == writeError }
+      result.errors.removeAll { $0.code == .software || $0.code == writeError.code }
       result.errors.insert(writeError, at: 0)
     }
     return result

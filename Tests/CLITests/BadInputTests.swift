@@ -190,6 +190,27 @@ import Testing
     #expect(FileManager.default.contents(atPath: clip).map { [UInt8]($0) } == y4m(2))
   }
 
+  @Test func whatMayNotBeReadOrWritten() async throws {
+    let raw = try directory.write(rawFrames(1), to: "secret.yuv")
+    #expect(chmod(raw, 0) == 0)
+    let closed = directory.file("closed")
+    #expect(mkdir(closed, 0o500) == 0)
+    let binary = try builtBinary(named: "v4l2enc")
+    // Root may do everything unless it gives that up.
+    let prefix =
+      geteuid() == 0 ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] : ["env"]
+    for (input, output, culprit) in [
+      (raw, directory.file("o.h264"), raw), ("test:bars", "\(closed)/o.h264", "\(closed)/o.h264"),
+    ] {
+      let arguments =
+        prefix.dropFirst()
+        + [binary, "encode", input, "--size", "64x64", "-o", output, "--device", "virtual"]
+      let result = try await Subprocess.run(prefix[0], Array(arguments))
+      #expect(result.exitCode == 77, "\(result.errorText)")
+      #expect(result.errorText.contains("error: \(culprit): Permission denied"))
+    }
+  }
+
   @Test func aFullDisk() async throws {
     try await expect(
       ["encode", "test:motion", "--size", "64x64", "--frames", "50", "-o", "/dev/full"]

@@ -99,6 +99,28 @@ import Testing
     #expect(DeviceChoice.refusal(of: device, for: plan) == "a camera")
   }
 
+  @Test func automaticChoiceListsEveryNode() async throws {
+    var camera = DeviceReport(path: "/dev/null", kind: .camera)
+    camera.refusal = "/dev/null is a camera"
+    var gone = DeviceReport(path: "/dev/nothing", kind: .encoder)
+    gone.codecs = [.init(format: .h264)]
+    for (devices, text) in [
+      ([], "there is no /dev/video* node"), ([camera, gone], "none of these"),
+    ] {
+      await #expect {
+        _ = try await DeviceChoice.first(
+          of: devices, try plan(), EncoderObserver(),
+          Console(verbosity: .quiet, progress: false))
+      } throws: { error in
+        let error = error as? CommandError
+        return error?.code == .noDevice && error?.message.contains(text) == true
+          && error?.message.contains("--device virtual") == true
+      }
+    }
+    #expect(DeviceChoice.named("/dev/null is a camera", "/dev/null") == "/dev/null is a camera")
+    #expect(DeviceChoice.named("a camera", "/dev/null") == "/dev/null: a camera")
+  }
+
   @Test func libraryErrorsHaveExitCodes() {
     let code = { (code: EncoderError.Code, errno: Int32?) in
       CommandError(

@@ -106,7 +106,7 @@ import V4L2Encoder
       }
       let errors = zip(decoded.frame(number), expected).map { abs(Int($0) - Int($1)) }
       let mean = Double(errors.reduce(0, +)) / Double(errors.count)
-      #expect(mean < 4, "frame \(number) of \(format) is off by \(mean)")
+      #expect(mean < 2, "frame \(number) of \(format) is off by \(mean)")
     }
   }
 }
