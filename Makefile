@@ -3,9 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 .PHONY: help setup build release test lint format examples demo bench clean
+.PHONY: kernel-setup test-kernel kernel-shell
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install the Debian packages that are missing
 	@Scripts/setup.sh
@@ -37,6 +38,15 @@ bench: ## compare with FFmpeg and a bare C client; writes docs/benchmarks.md
 	swift build -c release --product v4l2enc
 	swift build -c release --product v4l2-virtual-encoder
 	@python3 Benchmarks/bench.py
+
+kernel-setup: ## make the virtual machine with vicodec, vim2m and vivid (Debian 12)
+	@Scripts/kernel/setup.sh
+
+test-kernel: setup ## test against the kernel's own drivers in that machine
+	@Scripts/kernel/test.sh
+
+kernel-shell: kernel-setup ## a shell in that machine, on this machine's files
+	@Scripts/kernel/run-guest.sh --shell
 
 clean: ## remove everything that was built
 	rm -rf .build demo-output Examples/*/.build

@@ -2,6 +2,7 @@
 # Installs what is missing to build, test and show the project.
 #   setup.sh            for `make test` and `make demo`
 #   setup.sh --bench    also what `make bench` needs
+#   setup.sh --kernel   also what `make test-kernel` needs; Debian 12 alone
 set -euo pipefail
 
 # package, then how to see that it is there: a program, a header or a shared library.
@@ -32,6 +33,21 @@ requirements=(
 if [ "${1:-}" = --bench ]; then
   requirements+=("strace program strace" "python3 program python3")
 fi
+if [ "${1:-}" = --kernel ]; then
+  requirements+=(
+    "qemu-system-x86           program qemu-system-x86_64"
+    "busybox-static            package busybox-static"
+    "linux-headers-amd64       package linux-headers-amd64"
+    "linux-source-6.1          package linux-source-6.1"
+    "cpio                      program cpio"
+    "kmod                      program modprobe"
+    "xz-utils                  program xz"
+    "gstreamer1.0-tools        program gst-launch-1.0"
+    "gstreamer1.0-plugins-base package gstreamer1.0-plugins-base"
+    "gstreamer1.0-plugins-good package gstreamer1.0-plugins-good"
+    "gstreamer1.0-plugins-bad  package gstreamer1.0-plugins-bad"
+  )
+fi
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() {
@@ -44,7 +60,8 @@ libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null || true)
 is_there() {
   local kind=$1 name=$2 directory
   case $kind in
-  program) command -v "$name" >/dev/null ;;
+  program) PATH="$PATH:/usr/sbin:/sbin" command -v "$name" >/dev/null ;;
+  package) dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q ' installed$' ;;
   library) [[ $libraries == *"$name"* ]] ;;
   header)
     for directory in /usr/include /usr/local/include /usr/include/*-linux-gnu*; do
