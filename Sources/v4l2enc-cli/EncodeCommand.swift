@@ -60,6 +60,8 @@ enum EncodeCommand {
     let chosen = plan.defaults + input.remarks
     if !chosen.isEmpty { console.note(chosen.joined(separator: "; ")) }
     for line in NegotiationText.details(report) { console.detail(line) }
+    // With --verbose the library has logged them already, between the controls they concern.
+    guard console.verbosity != .verbose else { return }
     for difference in report.differences { console.note("not as asked: \(difference)") }
   }
 
@@ -110,7 +112,7 @@ enum EncodeCommand {
   }
 
   private static func observer(_ console: Console) -> EncoderObserver {
-    EncoderObserver(level: .info) { _, message in
+    EncoderObserver(level: .debug) { _, message in
       console.detail(message)
     } event: { event in
       switch event {

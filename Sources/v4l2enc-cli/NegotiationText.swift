@@ -12,7 +12,8 @@ enum NegotiationText {
       + "at \(report.frameRate) fps, \(rate(plan.configuration)), \(format) in"
   }
 
-  /// Everything else, one thing per line.
+  /// Everything else but the controls, which the library logs while it sets them; one thing per
+  /// line.
   static func details(_ report: NegotiationReport) -> [String] {
     var lines = [
       "API: \(report.isMultiplanar ? "multi-planar" : "single-planar")",
@@ -27,7 +28,7 @@ enum NegotiationText {
         + (report.parameterSets == .driver ? "by the driver" : "inserted where missing"),
     ]
     if let conversion = report.conversion { lines.append("conversion: \(conversion)") }
-    return lines + report.controls.map { "control \(outcome($0))" }
+    return lines
   }
 
   /// One control as asked and as applied.

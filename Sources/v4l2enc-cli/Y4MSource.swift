@@ -59,6 +59,7 @@ final class Y4MSource: FrameSource {
   }
 
   private func checkFrameHeader(_ line: [UInt8], _ number: Int64) throws(CommandError) {
+    if line.elementsEqual("FRAME".utf8) { return }
     let words = line.split(separator: 0x20, omittingEmptySubsequences: true)
     if let first = words.first, first.elementsEqual("FRAME".utf8) { return }
     // A size that changes has no way to be said in y4m: what comes is another stream's header.
