@@ -22,13 +22,18 @@ struct EndingTests {
     }
   }
 
-  private func encodeUntilKilled(_ device: DeviceFile) async throws {
-    let client = try device.start(
+  /// A client that encodes until it is ended, and says so in its output.
+  private static func startEndlessClient(_ device: DeviceFile) throws -> Subprocess {
+    try device.start(
       "ffmpeg",
       [
         "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=30",
         "-pix_fmt", "nv12", "-c:v", "h264_v4l2m2m", "-progress", "pipe:1", "-f", "null", "-",
       ])
+  }
+
+  private func encodeUntilKilled(_ device: DeviceFile) async throws {
+    let client = try Self.startEndlessClient(device)
     try await eventually("a frame is encoded") {
       if !client.isRunning { throw TestSupportError("no client: \(client.errorSoFar)") }
       return client.outputSoFar.contains("progress=continue")
@@ -80,6 +85,29 @@ struct EndingTests {
       // What was mapped stays there.
       memory[0] = 1
       #expect(memory[0] == 1)
+    }
+  }
+
+  @Test("programs end with an error when the server is killed", arguments: ["ffmpeg", "v4l2enc"])
+  func programsOfKilledServer(program: String) async throws {
+    try await DeviceFile.serve { device in
+      let client =
+        program == "ffmpeg"
+        ? try Self.startEndlessClient(device)
+        : try Subprocess(
+          try builtBinary(named: "v4l2enc"),
+          [
+            "encode", "test:motion", "--size", "320x240", "--frames", "1000000", "-o", "-",
+            "--device", device.path,
+          ])
+      try await eventually("a frame is encoded") {
+        if !client.isRunning { throw TestSupportError("no client: \(client.errorSoFar)") }
+        return !client.outputSoFar.isEmpty
+      }
+      device.server.send(SIGKILL)
+      let result = try await client.wait(within: .seconds(5))
+      #expect((result.exitCode ?? 0) != 0)
+      #expect(!result.errorText.isEmpty)
     }
   }
 

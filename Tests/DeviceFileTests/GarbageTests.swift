@@ -1,0 +1,96 @@
+import CV4L2
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Clients that send garbage", .needsDeviceFile)
+struct GarbageTests {
+  @Test("no request, whatever is in it, ends the server", arguments: ["mplane", "splane"])
+  func garbage(api: String) async throws {
+    try await DeviceFile.serve(["--api", api]) { device in
+      var random = RandomBits(state: 1)
+      for _ in 0..<4 {
+        let client = try RawClient(device.path, flags: O_RDWR | O_NONBLOCK)
+        for _ in 0..<4000 { client.send(random.request(), &random) }
+      }
+      // A server that had trapped would answer nothing any more.
+      var capability = v4l2_capability()
+      let client = try RawClient(device.path)
+      #expect(client.control(CV4L2_VIDIOC_QUERYCAP, &capability) == 0)
+      #expect(device.server.isRunning, "\(device.server.errorSoFar)")
+    }
+  }
+
+  @Test("requests that are not V4L2's are answered ENOTTY")
+  func foreignRequests() async throws {
+    try await DeviceFile.serve(["--backend", "null"]) { device in
+      let client = try RawClient(device.path)
+      // TCGETS, a V4L2 request of another size, one of no direction, a large one.
+      for request: UInt in [0x5401, 0x8010_5600, 0x5600, 0xffff_56ff] {
+        var argument = InlineArray<2048, UInt64>(repeating: 0)
+        #expect(client.control(request, &argument) == -ENOTTY)
+      }
+      var byte: UInt8 = 0
+      #expect(read(client.descriptor, &byte, 1) == -1 && errno == EINVAL)
+      #expect(write(client.descriptor, &byte, 1) == -1 && errno == EINVAL)
+    }
+  }
+}
+
+extension RawClient {
+  /// Sends a request with a struct of random words, which may point to more of them.
+  fileprivate func send(_ request: UInt, _ random: inout RandomBits) {
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 256) { words in
+      for index in words.indices { words[index] = random.word() }
+      // Where v4l2_buffer has `m` and v4l2_ext_controls has `controls`, in half of the cases.
+      if random.next() % 2 == 0, let base = words.baseAddress {
+        let address = UInt64(UInt(bitPattern: base + 128))
+        let offset = request == CV4L2_VIDIOC_QBUF || request == CV4L2_VIDIOC_DQBUF ? 16 : 6
+        words[offset] = UInt32(truncatingIfNeeded: address)
+        words[offset + 1] = UInt32(truncatingIfNeeded: address >> 32)
+      }
+      cv4l2_ioctl(descriptor, request, words.baseAddress)
+    }
+  }
+}
+
+/// Numbers that look random and are the same in every run.
+private struct RandomBits {
+  var state: UInt64
+
+  mutating func next() -> UInt32 {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return UInt32(truncatingIfNeeded: state >> 33)
+  }
+
+  /// The words that break things, and those that get past the first checks.
+  mutating func word() -> UInt32 {
+    switch next() % 8 {
+    case 0...2: 0
+    case 3: next() % 16
+    case 4: [0xffff_ffff, 0x8000_0000, 0x7fff_ffff][Int(next() % 3)]
+    case 5: 64 + next() % 256
+    case 6: [CV4L2_PIX_FMT_NV12, CV4L2_PIX_FMT_H264, CV4L2_PIX_FMT_HEVC][Int(next() % 3)]
+    default: next()
+    }
+  }
+
+  mutating func request() -> UInt {
+    Self.requests[Int(next()) % Self.requests.count]
+  }
+
+  private static let requests: [UInt] = [
+    CV4L2_VIDIOC_QUERYCAP, CV4L2_VIDIOC_ENUM_FMT, CV4L2_VIDIOC_G_FMT, CV4L2_VIDIOC_S_FMT,
+    CV4L2_VIDIOC_TRY_FMT, CV4L2_VIDIOC_REQBUFS, CV4L2_VIDIOC_QUERYBUF, CV4L2_VIDIOC_QBUF,
+    CV4L2_VIDIOC_EXPBUF, CV4L2_VIDIOC_DQBUF, CV4L2_VIDIOC_STREAMON, CV4L2_VIDIOC_STREAMOFF,
+    CV4L2_VIDIOC_G_PARM, CV4L2_VIDIOC_S_PARM, CV4L2_VIDIOC_G_CTRL, CV4L2_VIDIOC_S_CTRL,
+    CV4L2_VIDIOC_QUERYCTRL, CV4L2_VIDIOC_QUERYMENU, CV4L2_VIDIOC_G_EXT_CTRLS,
+    CV4L2_VIDIOC_S_EXT_CTRLS, CV4L2_VIDIOC_TRY_EXT_CTRLS, CV4L2_VIDIOC_QUERY_EXT_CTRL,
+    CV4L2_VIDIOC_ENUM_FRAMESIZES, CV4L2_VIDIOC_ENUM_FRAMEINTERVALS, CV4L2_VIDIOC_ENCODER_CMD,
+    CV4L2_VIDIOC_TRY_ENCODER_CMD, CV4L2_VIDIOC_DQEVENT, CV4L2_VIDIOC_SUBSCRIBE_EVENT,
+    CV4L2_VIDIOC_UNSUBSCRIBE_EVENT, CV4L2_VIDIOC_CREATE_BUFS, CV4L2_VIDIOC_PREPARE_BUF,
+    CV4L2_VIDIOC_G_SELECTION, CV4L2_VIDIOC_S_SELECTION, CV4L2_VIDIOC_G_CROP,
+    CV4L2_VIDIOC_S_CROP, CV4L2_VIDIOC_CROPCAP, CV4L2_VIDIOC_G_PRIORITY,
+    CV4L2_VIDIOC_S_PRIORITY, CV4L2_VIDIOC_LOG_STATUS, CV4L2_VIDIOC_ENUMINPUT,
+  ]
+}
