@@ -5,7 +5,8 @@ import V4L2Encoder
 @testable import v4l2enc_cli
 
 @Suite struct TestPictureTests {
-  private let size = VideoSize(width: 64, height: 48)
+  /// Painting takes a while without optimization, so every test shares the same sources.
+  private static let sources = Locked([String: TestSource]())
 
   /// The bytes of one row of a plane of a frame.
   private func row(_ frame: VideoFrame, plane: Int, _ y: Int, count: Int) -> [UInt8] {
@@ -16,11 +17,16 @@ import V4L2Encoder
   }
 
   private func frame(_ name: String, _ number: Int64, format: PixelFormat) throws -> VideoFrame {
-    var options = EncodeOptions()
-    options.size = size
-    options.format = format
-    options.frames = 1 << 30
-    let source = try TestSource(named: name, options: options, defaultRate: Rational(30))
+    let source = try Self.sources.withLock { sources in
+      if let source = sources["\(name) \(format)"] { return source }
+      var options = EncodeOptions()
+      options.size = VideoSize(width: 64, height: 48)
+      options.format = format
+      options.frames = 1 << 30
+      let source = try TestSource(named: name, options: options, defaultRate: Rational(30))
+      sources["\(name) \(format)"] = source
+      return source
+    }
     return try #require(try source.next(number))
   }
 
