@@ -55,6 +55,21 @@ struct CommandTests {
 
   // MARK: In the background
 
+  /// Runs `body` with a server in the background, which gets `signal` afterwards.
+  private static func background(
+    _ path: String, end signal: Int32 = SIGTERM, _ body: () async throws -> Void = {}
+  ) async throws {
+    let process = try await launch(path)
+    do {
+      try await body()
+      kill(process, signal)
+      try await eventually("the server ends") { hasEnded(process) }
+    } catch {
+      kill(process, SIGKILL)
+      throw error
+    }
+  }
+
   /// Starts a server in the background; its process number.
   private static func launch(_ path: String) async throws -> pid_t {
     let result = try await run([path, "--backend", "null"])
@@ -79,11 +94,10 @@ struct CommandTests {
   func background() async throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("a device")
-    let process = try await Self.launch(path)
-    // The device is there, without any waiting.
-    _ = try RawClient(path)
-    kill(process, SIGTERM)
-    try await eventually("the server ends") { Self.hasEnded(process) }
+    try await Self.background(path) {
+      // The device is there, without any waiting.
+      _ = try RawClient(path)
+    }
     #expect(!FileManager.default.fileExists(atPath: path))
   }
 
@@ -91,9 +105,7 @@ struct CommandTests {
   func existingFile() async throws {
     let directory = try TemporaryDirectory()
     let path = try directory.write([1, 2, 3], to: "file")
-    let process = try await Self.launch(path)
-    kill(process, SIGINT)
-    try await eventually("the server ends") { Self.hasEnded(process) }
+    try await Self.background(path, end: SIGINT)
     #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data([1, 2, 3]))
   }
 
@@ -101,13 +113,8 @@ struct CommandTests {
   func staleMount() async throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("device")
-    let killed = try await Self.launch(path)
-    kill(killed, SIGKILL)
-    try await eventually("the server ends") { Self.hasEnded(killed) }
-    let process = try await Self.launch(path)
-    _ = try RawClient(path)
-    kill(process, SIGTERM)
-    try await eventually("the server ends") { Self.hasEnded(process) }
+    try await Self.background(path, end: SIGKILL)
+    try await Self.background(path) { _ = try RawClient(path) }
     let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
     #expect(!mounts.contains(path))
   }
@@ -121,11 +128,10 @@ struct CommandTests {
       #expect(result.errorText.contains(path))
     }
     let path = directory.file("device")
-    let process = try await Self.launch(path)
-    let second = try await Self.run([path])
-    #expect(second.exitCode == EX_CANTCREAT)
-    #expect(second.errorText.contains("served already"))
-    kill(process, SIGTERM)
-    try await eventually("the server ends") { Self.hasEnded(process) }
+    try await Self.background(path) {
+      let second = try await Self.run([path])
+      #expect(second.exitCode == EX_CANTCREAT)
+      #expect(second.errorText.contains("served already"))
+    }
   }
 }
