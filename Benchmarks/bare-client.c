@@ -1,7 +1,7 @@
 /*
  * The least a client can do: the yardstick of `make bench`.
  *
- *   bare-client DEVICE INPUT WIDTH HEIGHT FRAMES OUTPUT
+ *   bare-client DEVICE INPUT WIDTH HEIGHT FRAMES BITRATE OUTPUT
  *
  * Maps an I420 file, converts each frame with libyuv into the device's NV12 buffer, and waits with
  * one poll per frame: two QBUF, two DQBUF, one poll. Multi-planar API only; no error is handled
@@ -81,8 +81,8 @@ static unsigned dequeue(int type, unsigned *bytes) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 7) {
-    fprintf(stderr, "usage: bare-client DEVICE INPUT WIDTH HEIGHT FRAMES OUTPUT\n");
+  if (count != 8) {
+    fprintf(stderr, "usage: bare-client DEVICE INPUT WIDTH HEIGHT FRAMES BITRATE OUTPUT\n");
     return 64;
   }
   const unsigned width = atoi(arguments[3]), height = atoi(arguments[4]);
@@ -101,14 +101,16 @@ int main(int count, char **arguments) {
   const unsigned char *file =
     mmap(NULL, frame_size * frames, PROT_READ, MAP_SHARED, input, 0);
   if (file == MAP_FAILED) fail("mmap of the input");
-  const int output = open(arguments[6], O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  if (output == -1) fail(arguments[6]);
+  const int output = open(arguments[7], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  if (output == -1) fail(arguments[7]);
 
   set_format(CODED, V4L2_PIX_FMT_H264, width, height);
   const struct v4l2_format raw = set_format(RAW, V4L2_PIX_FMT_NV12, width, height);
   const unsigned stride = raw.fmt.pix_mp.plane_fmt[0].bytesperline;
   const unsigned rows = raw.fmt.pix_mp.height;
   const unsigned raw_size = raw.fmt.pix_mp.plane_fmt[0].sizeimage;
+  struct v4l2_control bitrate = {V4L2_CID_MPEG_VIDEO_BITRATE, atoi(arguments[6])};
+  request(VIDIOC_S_CTRL, &bitrate, "VIDIOC_S_CTRL");
   unsigned char *raw_buffers[BUFFERS], *coded_buffers[BUFFERS];
   allocate(RAW, raw_buffers);
   allocate(CODED, coded_buffers);
@@ -135,7 +137,7 @@ int main(int count, char **arguments) {
     if (interest.revents & POLLOUT) free_buffers[free_count++] = dequeue(RAW, &bytes);
     if (interest.revents & POLLIN) {
       const unsigned index = dequeue(CODED, &bytes);
-      if (write(output, coded_buffers[index], bytes) != (ssize_t)bytes) fail(arguments[6]);
+      if (write(output, coded_buffers[index], bytes) != (ssize_t)bytes) fail(arguments[7]);
       queue(CODED, index, 0, 0);
       received++;
     }

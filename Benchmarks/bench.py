@@ -66,6 +66,11 @@ def run(chosen, work):
             client.name: measure.calls_per_frame(
                 client, 100, 1100, output, os.path.join(work, "strace.log"))
             for client in clients}
+        for client in clients:
+            futex = measure.futex_calls_per_frame(
+                client, chosen.few, chosen.many, output, os.path.join(work, "perf.csv"))
+            if futex is not None:
+                calls[client.name]["futex"] = futex
         print("allocations", flush=True)
         allocations = measure.allocations_per_frame(
             ours, counter, chosen.few, chosen.many, output, os.path.join(work, "allocations"))

@@ -20,6 +20,7 @@ class Run:
 
     cpu: float
     wall: float
+    size: int  # encoded bytes
 
 
 class ClientFailed(Exception):
@@ -56,9 +57,10 @@ class Client:
                 errors.seek(0)
                 said = errors.read().decode(errors="replace")[-2000:]
                 raise ClientFailed(f"{' '.join(command)}: {child.returncode}\n{said}")
-        if os.path.getsize(output) == 0:
+        size = os.path.getsize(output)
+        if size == 0:
             raise ClientFailed(f"{' '.join(command)}: wrote nothing")
-        return Run(usage.ru_utime + usage.ru_stime, wall)
+        return Run(usage.ru_utime + usage.ru_stime, wall, size)
 
 
 def all_clients(v4l2enc, bare_client, device, ffmpeg_device, source):
@@ -80,5 +82,6 @@ def all_clients(v4l2enc, bare_client, device, ffmpeg_device, source):
             # crashes; on the heap it survives.
             environment={"MALLOC_MMAP_THRESHOLD_": str(32 << 20)}),
         Client("bare C client", [
-            bare_client, device, source, str(WIDTH), str(HEIGHT), "{frames}", "{output}"]),
+            bare_client, device, source, str(WIDTH), str(HEIGHT), "{frames}",
+            str(BITRATE), "{output}"]),
     ]

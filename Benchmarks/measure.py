@@ -19,6 +19,7 @@ class Speed:
     lowest: float
     highest: float
     rate: float  # frames per second, whole run
+    packet: float  # encoded bytes per frame
 
 
 def speeds(clients, rounds, few, many, output):
@@ -41,7 +42,8 @@ def speeds(clients, rounds, few, many, output):
         result[name] = Speed(
             cpu=statistics.median(long.cpu / many for _, long in pairs),
             steady_cpu=statistics.median(steady), lowest=min(steady), highest=max(steady),
-            rate=statistics.median(many / long.wall for _, long in pairs))
+            rate=statistics.median(many / long.wall for _, long in pairs),
+            packet=statistics.median(long.size / many for _, long in pairs))
     return result
 
 
@@ -82,6 +84,26 @@ def calls_per_frame(client, few, many, output, log):
     names = set(counts[0]) | set(counts[1])
     steady = {name: (counts[1][name] - counts[0][name]) / (many - few) for name in names}
     return {name: value for name, value in steady.items() if value >= 0.005}
+
+
+def futex_calls_per_frame(client, few, many, output, log):
+    """Steady futex calls per frame as the kernel counts them; None where `perf` cannot.
+
+    Tracing stretches the time in which two threads can meet, and so makes futex calls of its own.
+    """
+    event = "syscalls:sys_enter_futex"
+    perf = ["perf", "stat", "-x,", "-e", event, "-o", log]
+    try:
+        if subprocess.run(perf + ["true"], capture_output=True).returncode != 0:
+            return None
+    except FileNotFoundError:
+        return None
+    counts = []
+    for frames in (few, many):
+        client.run(frames, output, prefix=perf + ["--"])
+        with open(log) as file:
+            counts.append(next(int(line.split(",")[0]) for line in file if event in line))
+    return (counts[1] - counts[0]) / (many - few)
 
 
 def allocations_per_frame(client, counter, few, many, output, count_file):

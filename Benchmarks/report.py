@@ -25,14 +25,15 @@ def machine():
 def speed_table(speeds):
     theirs = speeds[THEIRS]
     rows = ["| client | CPU ms per frame | of FFmpeg's | with start and end | of FFmpeg's "
-            "| frames/s | of FFmpeg's |",
-            "|---|---|---|---|---|---|---|"]
+            "| frames/s | of FFmpeg's | KiB per packet |",
+            "|---|---|---|---|---|---|---|---|"]
     for name, speed in speeds.items():
         rows.append(
             f"| {name} | {speed.steady_cpu * 1e3:.3f} ({speed.lowest * 1e3:.3f} to "
             f"{speed.highest * 1e3:.3f}) | {speed.steady_cpu / theirs.steady_cpu:.2f} "
             f"| {speed.cpu * 1e3:.3f} | {speed.cpu / theirs.cpu:.2f} "
-            f"| {speed.rate:.0f} | {speed.rate / theirs.rate:.2f} |")
+            f"| {speed.rate:.0f} | {speed.rate / theirs.rate:.2f} "
+            f"| {speed.packet / 1024:.1f} |")
     return rows
 
 
@@ -86,8 +87,9 @@ def page(speeds, calls, allocations, memory, options):
         "The bare C client maps the input, converts with libyuv and makes five device calls per",
         "frame; its source is `Benchmarks/bare-client.c`.", "",
         "## System calls per frame", "",
-        "By `strace -f`, difference of two runs; tracing slows a client down, so counts of waits",
-        "vary a little.", "",
+        "By `strace -f`, difference of two runs; `futex` by `perf stat` where there is one, since",
+        "tracing makes threads meet that would not. Counts of waits vary with the machine's load.",
+        "",
         *call_table(calls), "",
         "## Memory", "",
         f"Heap allocations per frame in `v4l2enc`: {allocations:.2f}.", "",
