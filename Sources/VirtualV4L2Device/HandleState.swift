@@ -36,6 +36,8 @@ struct HandleState {
   var drain = DrainState()
   var priority: UInt32
   var worker = WorkerPhase.none
+  /// Threads that wait for the worker to end; none starts before they are done.
+  var stopsInProgress = 0
   var isClosed = false
 
   init(device: DeviceCore) {

@@ -184,7 +184,7 @@ enum SyntheticHeaders {
     for value in [0, 0, 4] { sequence.unsigned(value) }  // depths, POC bits
     sequence.flag(true)
     for value in [1, 0, 0] { sequence.unsigned(value) }  // DPB size, reordering, latency
-    for value in [0, 1, 0, 3, 0, 0] { sequence.unsigned(value) }  // block and transform sizes
+    for value in [0, 1, 0, 2, 0, 0] { sequence.unsigned(value) }  // block and transform sizes
     for _ in 0..<4 { sequence.flag(false) }  // scaling lists, AMP, SAO, PCM
     sequence.unsigned(0)  // short-term reference picture sets
     for _ in 0..<5 { sequence.flag(false) }  // long-term, TMVP, smoothing, VUI, extension

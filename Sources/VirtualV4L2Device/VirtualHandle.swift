@@ -47,7 +47,7 @@ final class VirtualHandle: ServedHandle {
       return !state.isClosed
     }
     guard wasOpen else { return }
-    endWorker { _ in }
+    endWorker(of: nil)
     monitor.withLock { $0.close() }
     device.unregister()
     notify()
@@ -63,7 +63,7 @@ final class VirtualHandle: ServedHandle {
   private func startWorker() -> Int32 {
     let isNew = monitor.withLock { state in
       guard state.output.isStreaming, state.capture.isStreaming, state.worker == .none,
-        !state.isClosed
+        state.stopsInProgress == 0, !state.isClosed
       else { return false }
       state.worker = .running
       return true
@@ -78,16 +78,22 @@ final class VirtualHandle: ServedHandle {
   }
 
   private func stop(_ direction: Direction) {
-    endWorker { $0[direction].isStreaming = false }
-    monitor.withLock { $0.finishStreamOff(direction) }
+    endWorker(of: direction)
+    monitor.withLock { state in
+      state.finishStreamOff(direction)
+      state.stopsInProgress -= 1
+    }
     // Another thread may have started the queue again meanwhile.
     _ = startWorker()
   }
 
   /// Waits until the job in hand is done and the thread has let go of every buffer.
-  private func endWorker(_ prepare: (inout HandleState) -> Void) {
+  ///
+  /// No worker starts while a stop is in progress, so that what is stopped stays stopped.
+  private func endWorker(of direction: Direction?) {
     monitor.withLock { state in
-      prepare(&state)
+      state.stopsInProgress += 1
+      if let direction { state[direction].isStreaming = false }
       if state.worker == .running { state.worker = .stopping }
     }
     monitor.signal()

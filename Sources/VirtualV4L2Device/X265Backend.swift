@@ -12,7 +12,8 @@ final class X265Backend: CodecBackend {
   private var pictureCount: Int64 = 0
   private var sinceKeyFrame = 0
   private var hasStarted = false
-  private(set) var isSpent = false
+  private var needsRestart = false
+  private var hasEnded = false
 
   init?(_ settings: CodecSettings) {
     guard let encoder = X265Encoder(X265Settings(settings)) else { return nil }
@@ -30,22 +31,18 @@ final class X265Backend: CodecBackend {
     return encoder.headers.count
   }
 
-  /// A running x265 takes another bitrate; for anything else the stream starts anew, once no
-  /// picture is left inside.
+  /// Key-frame distance and headers change at once; for anything else the stream starts anew,
+  /// with a key frame, unless pictures are still inside, which must come out first.
+  ///
+  /// The library's own way to change the bitrate, `x265_encoder_reconfig`, is accepted by 3.5
+  /// and followed by nothing.
   func update(_ settings: CodecSettings) {
-    let old = X265Settings(self.settings)
-    let new = X265Settings(settings)
+    let isOther = X265Settings(settings) != X265Settings(self.settings)
     self.settings = settings
-    guard new != old else { return }
-    var rateOnly = old
-    rateOnly.rateControl = new.rateControl
-    if case .average = old.rateControl, case .average = new.rateControl, rateOnly == new,
-      encoder.update(new.rateControl)
-    {
-      return
-    }
-    if tags.isEmpty { isSpent = true }
+    needsRestart = needsRestart || isOther
   }
+
+  var isSpent: Bool { hasEnded || (needsRestart && tags.isEmpty) }
 
   func encode(
     _ picture: RawPicture, tag: FrameTag, forcesKeyFrame: Bool,
@@ -72,7 +69,7 @@ final class X265Backend: CodecBackend {
   func flush(into target: UnsafeMutableRawBufferPointer) throws(CodecFailure) -> AccessUnit? {
     guard !tags.isEmpty else { return nil }
     // An encoder that was told of the end takes no more pictures.
-    isSpent = true
+    hasEnded = true
     let output: X265Encoder.Output?
     do throws(X265Failure) { output = try encoder.flush() } catch { throw .refused }
     if output == nil { tags = [:] }

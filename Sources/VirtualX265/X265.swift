@@ -97,12 +97,6 @@ package final class X265Encoder {
     x265_param_free(parameters)
   }
 
-  /// Follows a changed bitrate; false when the encoder cannot.
-  package func update(_ rateControl: X265Settings.RateControl) -> Bool {
-    Self.fillRate(parameters, rateControl)
-    return x265_encoder_reconfig(encoder, parameters) >= 0
-  }
-
   /// VPS, SPS and PPS.
   ///
   /// Fetched before the first picture: later the library would add the last picture to them.
@@ -213,7 +207,6 @@ package final class X265Encoder {
     case .average(let bitrate, let peak):
       parameters.pointee.rc.rateControlMode = Int32(X265_RC_ABR.rawValue)
       parameters.pointee.rc.bitrate = Int32(clamping: max(1, bitrate / 1000))
-      // A buffer is what lets a running encoder change its rate.
       parameters.pointee.rc.vbvMaxBitrate = Int32(clamping: max(1, peak / 1000))
       parameters.pointee.rc.vbvBufferSize = Int32(clamping: max(1, peak / 1000))
     case .constantQuality(let factor):

@@ -162,7 +162,7 @@ struct BufferTests {
   @Test(
     "Frames come in from memory files and from pointers",
     arguments: [V4L2_MEMORY_DMABUF.rawValue, V4L2_MEMORY_USERPTR.rawValue], Interface.allCases)
-  func imports(memory: UInt32, api: Interface) throws {
+  func imports(memory: UInt32, api: Interface) async throws {
     let kind = v4l2_memory(rawValue: memory)
     let video = TestPicture.i420(width: 64, height: 64, frames: 6)
     let device = try VirtualDevice(.init(api: api, hevc: .none))
@@ -232,8 +232,8 @@ struct BufferTests {
       try client.queue(.capture, packet.index)
       _ = try client.dequeue(.output, memory: kind)
     }
-    let decoded = try FFmpeg.decode(stream, CV4L2_PIX_FMT_H264)
-    #expect(decoded.count == 6 * 64 * 96)
+    let decoded = try await FFmpeg.decode(stream, CV4L2_PIX_FMT_H264)
+    #expect(decoded.count == i420Size(6, 64, 64))
     #expect(lumaQuality(decoded, video, width: 64, height: 64, frames: 6) > 30)
     let before = try descriptorCount()
     client.close()

@@ -70,19 +70,19 @@ struct CodecTests {
     return outcome
   }
 
-  private static let clip = Result { try FFmpeg.i420("bigbuckbunny.mp4", frames: 60) }
-  private static let small = Result { try FFmpeg.i420("carphone_pristine.mp4", frames: 60) }
+  private static let clip = Task { try await FFmpeg.i420("bigbuckbunny.mp4", frames: 60) }
+  private static let small = Task { try await FFmpeg.i420("carphone_pristine.mp4", frames: 60) }
 
   @Test(
     "A 720p clip reaches 38 dB at 4 Mbit/s", arguments: [CV4L2_PIX_FMT_H264, CV4L2_PIX_FMT_HEVC])
-  func quality(codec: UInt32) throws {
-    let video = try Self.clip.get()
+  func quality(codec: UInt32) async throws {
+    let video = try await Self.clip.value
     let run = Run(
       codec: codec, frames: 60,
       controls: [(V4L2_CID_MPEG_VIDEO_BITRATE, 4_000_000), (V4L2_CID_MPEG_VIDEO_GOP_SIZE, 60)])
     let outcome = try Self.encode(run, video)
-    let decoded = try FFmpeg.decode(outcome.stream, codec)
-    #expect(decoded.count == 60 * 1280 * 720 * 3 / 2)
+    let decoded = try await FFmpeg.decode(outcome.stream, codec)
+    #expect(decoded.count == i420Size(60, 1280, 720))
     let quality = lumaQuality(decoded, video, width: 1280, height: 720, frames: 60)
     #expect(quality >= 38)
     #expect(outcome.packets.map(\.packet.timestamp) == (0..<60).map { 1_000_000 + $0 * 40_000 })
@@ -91,13 +91,13 @@ struct CodecTests {
   @Test(
     "Every raw format shows the same picture",
     arguments: RawFormat.multiplanar.map(\.fourCC), [CV4L2_PIX_FMT_H264, CV4L2_PIX_FMT_HEVC])
-  func rawFormats(raw: UInt32, codec: UInt32) throws {
-    let video = try Self.small.get()
+  func rawFormats(raw: UInt32, codec: UInt32) async throws {
+    let video = try await Self.small.value
     let run = Run(
       codec: codec, raw: raw, width: 176, height: 144, frames: 10,
       controls: [(V4L2_CID_MPEG_VIDEO_BITRATE, 2_000_000)])
-    let decoded = try FFmpeg.decode(try Self.encode(run, video).stream, codec)
-    #expect(decoded.count == 10 * 176 * 144 * 3 / 2)
+    let decoded = try await FFmpeg.decode(try Self.encode(run, video).stream, codec)
+    #expect(decoded.count == i420Size(10, 176, 144))
     #expect(lumaQuality(decoded, video, width: 176, height: 144, frames: 10) > 35)
     #expect(chromaQuality(decoded, video, width: 176, height: 144, frames: 10) > 35)
   }
@@ -105,22 +105,22 @@ struct CodecTests {
   @Test(
     "The single-planar interface encodes the same way",
     arguments: RawFormat.singlePlanar.map(\.fourCC))
-  func singlePlanar(raw: UInt32) throws {
-    let video = try Self.small.get()
+  func singlePlanar(raw: UInt32) async throws {
+    let video = try await Self.small.value
     let run = Run(api: .singlePlanar, raw: raw, width: 176, height: 144, frames: 10)
-    let decoded = try FFmpeg.decode(try Self.encode(run, video).stream, run.codec)
-    #expect(decoded.count == 10 * 176 * 144 * 3 / 2)
+    let decoded = try await FFmpeg.decode(try Self.encode(run, video).stream, run.codec)
+    #expect(decoded.count == i420Size(10, 176, 144))
     #expect(lumaQuality(decoded, video, width: 176, height: 144, frames: 10) > 35)
   }
 
   @Test("The crop rectangle decides the size", arguments: [CV4L2_PIX_FMT_H264, CV4L2_PIX_FMT_HEVC])
-  func cropped(codec: UInt32) throws {
+  func cropped(codec: UInt32) async throws {
     // 16x16 up to something that is no multiple of a macroblock.
     for (width, height) in [(16, 16), (66, 50), (174, 130)] {
       let video = TestPicture.i420(width: width, height: height, frames: 4)
       let run = Run(codec: codec, width: width, height: height, frames: 4)
-      let decoded = try FFmpeg.decode(try Self.encode(run, video).stream, codec)
-      #expect(decoded.count == 4 * width * height * 3 / 2, "\(width)x\(height)")
+      let decoded = try await FFmpeg.decode(try Self.encode(run, video).stream, codec)
+      #expect(decoded.count == i420Size(4, width, height), "\(width)x\(height)")
       #expect(lumaQuality(decoded, video, width: width, height: height, frames: 4) > 30)
     }
   }

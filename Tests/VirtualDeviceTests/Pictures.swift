@@ -84,6 +84,11 @@ enum TestPicture {
   }
 }
 
+/// The bytes of so many I420 frames.
+func i420Size(_ frames: Int, _ width: Int, _ height: Int) -> Int {
+  frames * (width * height * 3 / 2)
+}
+
 /// Peak signal-to-noise ratio of the luma planes over all frames, in dB.
 func lumaQuality(_ left: Data, _ right: Data, width: Int, height: Int, frames: Int) -> Double {
   quality(left, right, width: width, height: height, frames: frames, 0..<width * height)
@@ -118,34 +123,26 @@ private func quality(
 
 /// FFmpeg as an independent decoder.
 enum FFmpeg {
-  struct Failure: Error { let text: String }
-
   /// Decodes a fixture to I420 frames.
-  static func i420(_ name: String, frames: Int) throws -> Data {
-    try run(
-      "ffmpeg",
-      ["-i", Fixtures.directory + name, "-frames:v", "\(frames)"] + rawOutput)
+  static func i420(_ name: String, frames: Int) async throws -> Data {
+    try await run(
+      "ffmpeg", ["-i", Fixtures.directory + name, "-frames:v", "\(frames)"] + rawOutput)
   }
 
   /// Decodes an elementary stream to I420 frames.
-  static func decode(_ stream: Data, _ codec: UInt32) throws -> Data {
-    try withFile(stream) { path in
-      try run(
-        "ffmpeg",
-        ["-f", codec == CV4L2_PIX_FMT_HEVC ? "hevc" : "h264", "-i", path] + rawOutput)
-    }
+  static func decode(_ stream: Data, _ codec: UInt32) async throws -> Data {
+    try await run("ffmpeg", ["-f", name(codec), "-i", "pipe:0"] + rawOutput, input: stream)
   }
 
-  /// What ffprobe says of a stream, `key=value` per line.
-  static func probe(_ stream: Data, _ codec: UInt32, _ entries: String) throws -> [String: String] {
-    let text = try withFile(stream) { path in
-      try run(
-        "ffprobe",
-        [
-          "-f", codec == CV4L2_PIX_FMT_HEVC ? "hevc" : "h264", "-show_entries",
-          "stream=" + entries, "-of", "default=nw=1", path,
-        ])
-    }
+  /// What ffprobe says of a stream.
+  static func probe(_ stream: Data, _ codec: UInt32, _ entries: String) async throws
+    -> [String: String]
+  {
+    let text = try await run(
+      "ffprobe",
+      [
+        "-f", name(codec), "-show_entries", "stream=" + entries, "-of", "default=nw=1", "pipe:0",
+      ], input: stream)
     var result: [String: String] = [:]
     for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
       let parts = line.split(separator: "=", maxSplits: 1)
@@ -154,32 +151,20 @@ enum FFmpeg {
     return result
   }
 
+  private static func name(_ codec: UInt32) -> String {
+    codec == CV4L2_PIX_FMT_HEVC ? "hevc" : "h264"
+  }
+
   private static let rawOutput = [
     "-pix_fmt", "yuv420p", "-vsync", "0", "-f", "rawvideo", "pipe:1",
   ]
 
-  private static func withFile<Result>(_ data: Data, _ body: (String) throws -> Result) throws
-    -> Result
+  private static func run(_ tool: String, _ arguments: [String], input: Data? = nil) async throws
+    -> Data
   {
-    let path = NSTemporaryDirectory() + "virtual-" + UUID().uuidString
-    try data.write(to: URL(fileURLWithPath: path))
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return try body(path)
-  }
-
-  private static func run(_ tool: String, _ arguments: [String]) throws -> Data {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [tool, "-v", "error"] + arguments
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw Failure(text: "\(tool) ended with \(process.terminationStatus)")
-    }
-    return data
+    let result = try await Subprocess.run(
+      tool, ["-v", "error"] + arguments, input: input.map { .bytes([UInt8]($0)) } ?? .nothing)
+    guard result.exitCode == 0 else { throw TestSupportError(result.errorText) }
+    return Data(result.output)
   }
 }
