@@ -89,7 +89,7 @@ struct ClientProgramTests {
       }
       #expect(clients.count == 16)
       for (client, output) in clients {
-        let result = try await client.wait(within: .seconds(120))
+        let result = try await client.wait(within: .patience)
         #expect(result.exitCode == 0, "\(output): \(result.errorText)")
       }
       for (_, output) in clients {

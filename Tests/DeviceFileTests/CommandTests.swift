@@ -6,7 +6,7 @@ import Testing
 struct CommandTests {
   private static func run(_ arguments: [String]) async throws -> SubprocessResult {
     try await Subprocess.run(
-      try builtBinary(named: "v4l2-virtual-encoder"), arguments, within: .seconds(20))
+      try builtBinary(named: "v4l2-virtual-encoder"), arguments, within: .patience)
   }
 
   @Test("--help says what there is")

@@ -22,6 +22,21 @@ extension Trait where Self == ConditionTrait {
   }
 }
 
+extension Duration {
+  /// How long a test waits for what should take no time before it fails.
+  ///
+  /// Long, as other tests of the same run block the few threads that tasks have; what has to be
+  /// quick is timed on a thread of its own.
+  static let patience = Duration.seconds(120)
+}
+
+/// Waits until `condition` holds and fails when it does not for very long.
+func eventually(
+  _ what: String, _ condition: @escaping @concurrent @Sendable () async throws -> Bool
+) async throws {
+  try await eventually(within: .patience, what, condition)
+}
+
 /// A served device file, taken away when it is no longer used.
 final class DeviceFile: Sendable {
   let path: String
@@ -56,7 +71,7 @@ final class DeviceFile: Sendable {
     // A server that a trap ended would otherwise go unnoticed by a test of a client.
     if server.isRunning {
       server.send(SIGTERM)
-      let result = try await server.wait(within: .seconds(10))
+      let result = try await server.wait(within: .patience)
       #expect(result.exitCode == 0, "the server's end: \(result.errorText)")
     }
     umount2(path, Int32(MNT_DETACH))
@@ -64,7 +79,7 @@ final class DeviceFile: Sendable {
 
   private func end() async {
     server.send(SIGKILL)
-    _ = try? await server.wait(within: .seconds(10))
+    _ = try? await server.wait(within: .patience)
     umount2(path, Int32(MNT_DETACH))
   }
 
@@ -76,7 +91,7 @@ final class DeviceFile: Sendable {
 
   /// Runs such a program to its end.
   func run(
-    _ program: String, _ arguments: [String], within limit: Duration = .seconds(120)
+    _ program: String, _ arguments: [String], within limit: Duration = .patience
   ) async throws -> SubprocessResult {
     try await start(program, arguments).wait(within: limit)
   }

@@ -136,19 +136,20 @@ final class RawClient: @unchecked Sendable {
 
 /// Runs something that blocks on a thread of its own.
 final class BlockingCall: Sendable {
-  private let task: Task<Int32, Never>
+  private let task: Task<(value: Int32, end: ContinuousClock.Instant), Never>
   private let thread: Task<pthread_t, Never>
 
   init(_ body: @escaping @Sendable () -> Int32) {
     let (threads, announce) = AsyncStream.makeStream(of: UInt.self)
-    let (results, finish) = AsyncStream.makeStream(of: Int32.self)
+    let (results, finish) = AsyncStream.makeStream(
+      of: (value: Int32, end: ContinuousClock.Instant).self)
     thread = Task {
       for await thread in threads { return pthread_t(thread) }
       return 0
     }
     task = Task {
       for await result in results { return result }
-      return Int32.min
+      return (Int32.min, .now)
     }
     Thread.detachNewThread {
       // Tasks run on threads that block every signal, and new threads inherit that.
@@ -156,14 +157,20 @@ final class BlockingCall: Sendable {
       sigaddset(&signals, SIGUSR1)
       pthread_sigmask(SIG_UNBLOCK, &signals, nil)
       announce.yield(UInt(pthread_self()))
-      finish.yield(body())
+      let value = body()
+      finish.yield((value, .now))
     }
   }
 
   /// What the call returned.
-  func result(within limit: Duration = .seconds(5)) async throws -> Int32 {
+  func result() async throws -> Int32 { try await outcome().value }
+
+  /// When it returned.
+  func end() async throws -> ContinuousClock.Instant { try await outcome().end }
+
+  private func outcome() async throws -> (value: Int32, end: ContinuousClock.Instant) {
     let task = task
-    return try await withDeadline(limit, "the blocking call") { await task.value }
+    return try await withDeadline(.patience, "the blocking call") { await task.value }
   }
 
   /// Sends its thread a signal.
