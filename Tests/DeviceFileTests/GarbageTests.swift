@@ -8,11 +8,16 @@ struct GarbageTests {
   @Test("no request, whatever is in it, ends the server", arguments: ["mplane", "splane"])
   func garbage(api: String) async throws {
     try await DeviceFile.serve(["--api", api]) { device in
-      var random = RandomBits(state: 1)
-      for _ in 0..<4 {
-        let client = try RawClient(device.path, flags: O_RDWR | O_NONBLOCK)
-        for _ in 0..<4000 { client.send(random.request(), &random) }
+      let path = device.path
+      let sending = BlockingCall {
+        var random = RandomBits(state: 1)
+        for _ in 0..<4 {
+          guard let client = try? RawClient(path, flags: O_RDWR | O_NONBLOCK) else { return -1 }
+          for _ in 0..<4000 { client.send(random.request(), &random) }
+        }
+        return 0
       }
+      #expect(try await sending.result() == 0)
       // A server that had trapped would answer nothing any more.
       var capability = v4l2_capability()
       let client = try RawClient(device.path)
