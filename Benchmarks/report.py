@@ -19,7 +19,8 @@ def machine():
     return (f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores, "
             f"Linux {platform.release().split('-')[0]}, "
             f"Swift {version.group(1) if version else '?'}, "
-            f"FFmpeg {ffmpeg.split()[2].split('-')[0]}")
+            f"FFmpeg {ffmpeg.split()[2].split('-')[0]}, "
+            f"load average {os.getloadavg()[1]:.1f}")
 
 
 def speed_table(speeds):
@@ -85,7 +86,7 @@ def page(speeds, calls, allocations, memory, options):
         "the third is the whole run divided by its frames.", "",
         *speed_table(speeds), "",
         "The bare C client maps the input, converts with libyuv and makes five device calls per",
-        "frame; its source is `Benchmarks/bare-client.c`.", "",
+        "frame; its source is `Benchmarks/bare-client.c`. It shows what is left to save.", "",
         "## System calls per frame", "",
         "By `strace -f`, difference of two runs; `futex` by `perf stat` where there is one, since",
         "tracing makes threads meet that would not. Counts of waits vary with the machine's load.",
