@@ -84,6 +84,15 @@ enum TestPicture {
   }
 }
 
+/// The codecs of this build whose streams decode to pictures.
+enum RealCodecs {
+  #if VirtualCodecs
+  static let all = [CV4L2_PIX_FMT_H264, CV4L2_PIX_FMT_HEVC]
+  #else
+  static let all = [CV4L2_PIX_FMT_H264]
+  #endif
+}
+
 /// The bytes of so many I420 frames.
 func i420Size(_ frames: Int, _ width: Int, _ height: Int) -> Int {
   frames * (width * height * 3 / 2)
