@@ -61,7 +61,12 @@ enum DeviceChoice {
   /// Why a device cannot do what is planned; nil when it may.
   static func refusal(of device: DeviceReport, for plan: EncodePlan) -> String? {
     if let refusal = device.refusal { return refusal }
-    let formats: [PixelFormat] = plan.codec == .h264 ? [.h264] : [.hevc, .h265]
+    let formats: [PixelFormat] =
+      switch plan.codec {
+      case .h264: [.h264]
+      case .hevc: [.hevc, .h265]
+      case .fwht: [.fwht]
+      }
     guard let codec = device.codecs.first(where: { formats.contains($0.format) }) else {
       let known = device.codecs.map(\.format.description).joined(separator: ", ")
       return "encodes \(known.isEmpty ? "nothing" : known), not \(plan.codec.name)"
@@ -85,6 +90,8 @@ enum DeviceChoice {
         return try await H264Encoder.open(plan.configuration, on: device, observer: observer)
       case .hevc:
         return try await HEVCEncoder.open(plan.configuration, on: device, observer: observer)
+      case .fwht:
+        return try await FWHTEncoder.open(plan.configuration, on: device, observer: observer)
       }
     } catch {
       throw CommandError(error)

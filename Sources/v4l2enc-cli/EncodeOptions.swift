@@ -91,7 +91,8 @@ enum EncodeArguments {
       options.device = text
     },
     Option(
-      "--codec", value: "h264|hevc", help: "Codec (default: from OUTPUT's suffix, else h264)"
+      "--codec", value: "h264|hevc|fwht",
+      help: "Codec (default: from OUTPUT's suffix, else h264); fwht is that of the kernel's vicodec"
     ) { (options, text) throws(CommandError) in options.codec = try codec(named: text) },
     Option(
       "--profile", value: "P",
@@ -186,7 +187,8 @@ enum EncodeArguments {
     switch name.lowercased() {
     case "h264", "h.264", "avc": return .h264
     case "hevc", "h265", "h.265": return .hevc
-    default: throw CommandError(.usage, "--codec \(name): unknown; codecs are h264 and hevc")
+    case "fwht": return .fwht
+    default: throw CommandError(.usage, "--codec \(name): unknown; codecs are h264, hevc and fwht")
     }
   }
 

@@ -60,6 +60,7 @@ struct EncodePlan {
     _ options: EncodeOptions, _ codec: VideoCodec, _ input: SourceDescription,
     noting defaults: inout [String]
   ) throws(CommandError) -> RateControl {
+    if codec == .fwht { return try fwhtQuantizer(options, noting: &defaults) }
     let implied: RateControlName? =
       options.quantizer != nil ? .cq : options.peakBitrate != nil ? .vbr : nil
     let name = options.rateControl ?? implied ?? options.preset?.rateControl ?? .cbr
@@ -99,6 +100,17 @@ struct EncodePlan {
     return .variable(bitrate: bitrate, peak: peak)
   }
 
+  /// FWHT has no rate control, so that a bitrate would be a promise nobody keeps.
+  private static func fwhtQuantizer(
+    _ options: EncodeOptions, noting defaults: inout [String]
+  ) throws(CommandError) -> RateControl {
+    guard options.bitrate == nil, options.peakBitrate == nil, (options.rateControl ?? .cq) == .cq
+    else { throw CommandError(.usage, "FWHT has no bitrate; choose the quality with --qp N") }
+    if let quantizer = options.quantizer { return .constantQuantizer(quantizer) }
+    defaults.append("quantizer 20 (default of FWHT)")
+    return .constantQuantizer(20)
+  }
+
   private static func profile(
     _ options: EncodeOptions, _ codec: VideoCodec
   ) throws(CommandError) -> CodecProfile? {
@@ -106,6 +118,9 @@ struct EncodePlan {
     let known = CodecProfile.all.filter { $0.codec == codec }
     if let profile = known.first(where: { $0.name == name }) { return profile }
     let names = known.map(\.name)
+    guard !names.isEmpty else {
+      throw CommandError(.usage, "--profile \(name): \(codec.name) has no profiles")
+    }
     throw CommandError(
       .usage,
       "--profile \(name): \(codec.name) has no such profile"
@@ -119,6 +134,9 @@ struct EncodePlan {
     guard let name = options.level else { return nil }
     if let level = CodecLevel.named(name, codec: codec) { return level }
     let names = CodecLevel.all(codec).map(\.name)
+    guard !names.isEmpty else {
+      throw CommandError(.usage, "--level \(name): \(codec.name) has no levels")
+    }
     throw CommandError(
       .usage,
       "--level \(name): \(codec.name) has no such level; known are \(names.joined(separator: ", "))"

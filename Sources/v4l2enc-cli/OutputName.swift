@@ -4,6 +4,7 @@ internal import V4L2Encoder
 enum OutputName {
   private static let suffixes: [String: VideoCodec] = [
     "h264": .h264, "264": .h264, "avc": .h264, "h265": .hevc, "hevc": .hevc, "265": .hevc,
+    "fwht": .fwht,
   ]
   private static let containers = ["mp4", "m4v", "mov", "mkv", "webm", "ts", "m2ts", "flv", "avi"]
 

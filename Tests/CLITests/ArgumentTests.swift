@@ -97,7 +97,8 @@ import V4L2Encoder
   }
 
   @Test(arguments: [
-    ("--format", "nv13", "did you mean nv12?"), ("--codec", "vp8", "codecs are h264 and hevc"),
+    ("--format", "nv13", "did you mean nv12?"),
+    ("--codec", "vp8", "codecs are h264, hevc and fwht"),
     ("--preset", "save", "did you mean safe?"), ("--rate-control", "abr", "write cbr, vbr or cq"),
     ("--qp", "52", "0 to 51"), ("--qp", "-1", "0 to 51"), ("--gop", "0", "1 or more"),
     ("--frames", "0", "1 or more"), ("--frames", "ten", "whole number"),

@@ -39,7 +39,8 @@ import Testing
     Device and codec:
       --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
                                   one in this process
-      --codec h264|hevc           Codec (default: from OUTPUT's suffix, else h264)
+      --codec h264|hevc|fwht      Codec (default: from OUTPUT's suffix, else h264); fwht is that
+                                  of the kernel's vicodec
       --profile P                 baseline, constrained-baseline, main, high; HEVC: main
       --level L|auto              Level, such as 4.1 (default: the lowest that fits)
       --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all

@@ -29,7 +29,8 @@ import Testing
     #expect(set.reorderDepth == 2)
   }
 
-  @Test("A set cut short is refused or keeps what was complete", arguments: VideoCodec.allCases)
+  @Test(
+    "A set cut short is refused or keeps what was complete", arguments: [VideoCodec.h264, .hevc])
   func truncated(codec: VideoCodec) throws {
     let bytes = codec == .h264 ? BitstreamSamples.h264SPS : BitstreamSamples.hevcSPS
     let whole = try #require(BitstreamSamples.parse(bytes, codec))
@@ -42,7 +43,7 @@ import Testing
     }
   }
 
-  @Test("Garbage neither traps nor loops", arguments: VideoCodec.allCases)
+  @Test("Garbage neither traps nor loops", arguments: [VideoCodec.h264, .hevc])
   func garbage(codec: VideoCodec) {
     var generator = SplitMix(state: 5)
     let sample = codec == .h264 ? BitstreamSamples.h264SPS : BitstreamSamples.hevcSPS
@@ -72,7 +73,7 @@ import Testing
     #expect(parsed > 1000)
   }
 
-  @Test("Random bytes as a stream", arguments: VideoCodec.allCases)
+  @Test("Random bytes as a stream", arguments: [VideoCodec.h264, .hevc])
   func garbageStreams(codec: VideoCodec) {
     var generator = SplitMix(state: 6)
     var cache = ParameterSetCache(codec: codec)

@@ -85,7 +85,7 @@ import Testing
 
   @Test("rate control, bitrate, GOP, bounds, profile and level are always explicit")
   func thePlanIsExplicit() {
-    for codec in VideoCodec.allCases {
+    for codec in [VideoCodec.h264, .hevc] {
       let profile: CodecProfile = codec == .h264 ? .h264High : .hevcMain
       let plan = ControlPlan.controls(
         for: codec, configuration(), profile: profile, level: CodecLevel(codec, "4", 5))

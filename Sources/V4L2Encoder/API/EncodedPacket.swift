@@ -1,6 +1,6 @@
-/// One encoded access unit, in Annex B byte stream form.
+/// One encoded picture: an access unit in Annex B byte stream form, or a FWHT frame.
 public struct EncodedPacket: Sendable {
-  /// The encoded bytes, starting with a start code.
+  /// The encoded bytes, starting with a start code, or with a FWHT header.
   public let data: PacketData
   /// When the picture is shown: the frame's own value, in units of the encoder's `timeBase`.
   public let presentationTime: Int64
@@ -9,7 +9,7 @@ public struct EncodedPacket: Sendable {
   public let decodeTime: Int64
   /// How long the picture is shown, in units of the encoder's `timeBase`.
   public let duration: Int64
-  /// Whether decoding can start here: an IDR picture, read from the bitstream.
+  /// Whether decoding can start here: an IDR or intra picture, read from the bitstream.
   public let isKeyFrame: Bool
   /// Whether the packet starts with the parameter sets a decoder needs.
   public let hasParameterSets: Bool

@@ -16,10 +16,18 @@ public enum HEVC: CodecTag {
   public static var codec: VideoCodec { .hevc }
 }
 
+/// The Fast Walsh Hadamard Transform codec of the kernel's vicodec.
+public enum FWHT: CodecTag {
+  /// The codec.
+  public static var codec: VideoCodec { .fwht }
+}
+
 /// An H.264 encoder on a V4L2 memory-to-memory device.
 public typealias H264Encoder = V4L2VideoEncoder<H264>
 /// An HEVC encoder on a V4L2 memory-to-memory device.
 public typealias HEVCEncoder = V4L2VideoEncoder<HEVC>
+/// A FWHT encoder on a V4L2 memory-to-memory device: vicodec, which needs no hardware.
+public typealias FWHTEncoder = V4L2VideoEncoder<FWHT>
 
 /// An encoder on a stateful V4L2 memory-to-memory device.
 public struct V4L2VideoEncoder<Codec: CodecTag>: VideoEncoder {

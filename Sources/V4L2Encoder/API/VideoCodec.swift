@@ -4,12 +4,15 @@ public enum VideoCodec: String, Hashable, Sendable, CaseIterable {
   case h264
   /// ITU-T H.265.
   case hevc
+  /// The Fast Walsh Hadamard Transform codec of the kernel's own test driver, vicodec.
+  case fwht
 
-  /// The name people write: `H.264`, `HEVC`.
+  /// The name people write: `H.264`, `HEVC`, `FWHT`.
   public var name: String {
     switch self {
     case .h264: "H.264"
     case .hevc: "HEVC"
+    case .fwht: "FWHT"
     }
   }
 }

@@ -18,12 +18,19 @@ package struct AccessUnitInfo: Hashable, Sendable {
   /// Where parameter sets may be inserted: behind the delimiter, else at the start.
   package var insertionOffset = 0
 
+  /// The picture's size where every picture names it, as in FWHT.
+  package var pictureSize: VideoSize?
+
   /// The codec that was looked for.
   package var codec: VideoCodec
 
   /// Whether a decoder can start with what comes before the picture.
   package var hasAllParameterSets: Bool {
-    hasSPS && hasPPS && (hasVPS || codec == .h264)
+    switch codec {
+    case .h264: hasSPS && hasPPS
+    case .hevc: hasSPS && hasPPS && hasVPS
+    case .fwht: true
+    }
   }
 
   /// Whether there is any parameter set before the picture.
@@ -32,10 +39,28 @@ package struct AccessUnitInfo: Hashable, Sendable {
 
 /// Reads from the bitstream what drivers' flags do not tell reliably.
 package enum AccessUnitInspector {
-  /// Looks at one access unit in Annex B form, up to its first slice.
+  /// Looks at one access unit: in Annex B form up to its first slice, of FWHT the header.
   ///
-  /// The slices, nearly all of the bytes, are not read.
+  /// The pictures themselves, nearly all of the bytes, are not read.
   package static func inspect(_ bytes: RawSpan, codec: VideoCodec) -> AccessUnitInfo {
+    switch codec {
+    case .h264, .hevc: inspectNALUnits(bytes, codec: codec)
+    case .fwht: inspectFWHT(bytes)
+    }
+  }
+
+  /// There is nothing but pictures in a FWHT stream, damaged ones perhaps.
+  private static func inspectFWHT(_ bytes: RawSpan) -> AccessUnitInfo {
+    var info = AccessUnitInfo(codec: .fwht)
+    info.hasPicture = true
+    if let header = FWHTHeader(bytes) {
+      info.isKeyFrame = header.isIntra
+      info.pictureSize = header.size
+    }
+    return info
+  }
+
+  private static func inspectNALUnits(_ bytes: RawSpan, codec: VideoCodec) -> AccessUnitInfo {
     var info = AccessUnitInfo(codec: codec)
     let scanner = StartCodeScanner(bytes)
     var current = scanner.next(from: 0)

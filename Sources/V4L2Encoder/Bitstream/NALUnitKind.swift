@@ -10,7 +10,8 @@ enum NALUnitKind: Hashable, Sendable {
 
   /// Reads the type from the first header byte.
   ///
-  /// The numbers are those of ITU-T H.264 Table 7-1 and ITU-T H.265 Table 7-1.
+  /// The numbers are those of ITU-T H.264 Table 7-1 and ITU-T H.265 Table 7-1; FWHT has no NAL
+  /// units.
   init(header: UInt8, codec: VideoCodec) {
     switch codec {
     case .h264:
@@ -34,6 +35,7 @@ enum NALUnitKind: Hashable, Sendable {
       case 35: self = .delimiter
       default: self = .other
       }
+    case .fwht: self = .other
     }
   }
 }

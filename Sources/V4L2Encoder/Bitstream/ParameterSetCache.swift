@@ -31,7 +31,11 @@ package struct ParameterSetCache: Sendable {
 
   /// Whether a decoder can start with these sets.
   package var isComplete: Bool {
-    has(.sequence) && has(.picture) && (codec == .h264 || has(.video))
+    switch codec {
+    case .h264: has(.sequence) && has(.picture)
+    case .hevc: has(.sequence) && has(.picture) && has(.video)
+    case .fwht: true
+    }
   }
 
   /// The newest sequence parameter set, if it can be understood.

@@ -49,6 +49,7 @@ package struct SequenceParameterSet: Hashable, Sendable {
     return switch codec {
     case .h264: parseH264(bytes)
     case .hevc: parseHEVC(bytes)
+    case .fwht: nil
     }
   }
 

@@ -14,7 +14,7 @@ struct LevelLimits: Hashable, Sendable {
 }
 
 extension CodecLevel {
-  /// Every level of a codec, from the lowest to the highest.
+  /// Every level of a codec, from the lowest to the highest; FWHT has none.
   public static func all(_ codec: VideoCodec) -> [CodecLevel] { limits(of: codec).map(\.level) }
 
   /// The level with this name, with or without a `.0`.
@@ -102,6 +102,7 @@ extension CodecLevel {
       // A.4.2 knows quarters of the largest picture only.
       let quarters = max((4 * pictureSize + limits.pictureSize - 1) / limits.pictureSize, 1)
       return min(limits.storedSamples / limits.pictureSize * 4 / quarters, 16)
+    case .fwht: return nil
     }
   }
 
@@ -123,6 +124,7 @@ extension CodecLevel {
     switch codec {
     case .h264: H264Levels.table
     case .hevc: HEVCLevels.table
+    case .fwht: []
     }
   }
 

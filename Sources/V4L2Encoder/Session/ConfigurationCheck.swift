@@ -85,6 +85,8 @@ package enum ConfigurationCheck {
           || (profile != .h264Baseline && profile != .h264ConstrainedBaseline),
         "profile \(profile.name) has no B-frames; use main or high")
     }
+    try require(
+      configuration.bidirectionalFrames == 0 || codec != .fwht, "FWHT has no B-frames; use 0")
     if let level = configuration.level {
       try require(level.codec == codec, "level \(level.name) belongs to \(level.codec.name)")
     }

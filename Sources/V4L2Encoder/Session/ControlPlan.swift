@@ -35,15 +35,17 @@ package struct PlannedControl: Hashable, Sendable {
 /// wave5; BITRATE is 0 on coda and wave5; level is 1.0 on venus, iris and wave5).
 package enum ControlPlan {
   package static func controls(
-    for codec: VideoCodec, _ configuration: EncoderConfiguration, profile: CodecProfile,
-    level: CodecLevel
+    for codec: VideoCodec, _ configuration: EncoderConfiguration, profile: CodecProfile?,
+    level: CodecLevel?
   ) -> [PlannedControl] {
-    rate(configuration) + structure(codec, configuration)
+    rate(codec, configuration) + structure(codec, configuration)
       + tools(codec, profile: profile, level: level)
       + quantizer(codec, configuration) + headers(codec)
   }
 
-  private static func rate(_ configuration: EncoderConfiguration) -> [PlannedControl] {
+  private static func rate(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration
+  ) -> [PlannedControl] {
     switch configuration.rateControl {
     case .constant(let bitrate):
       [
@@ -62,7 +64,8 @@ package enum ControlPlan {
         PlannedControl(.bitrate, "BITRATE", Int64(bitrate), .asked),
       ]
     case .constantQuantizer:
-      [PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 0, .explicit)]
+      // FWHT knows nothing but quantizers.
+      codec == .fwht ? [] : [PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 0, .explicit)]
     }
   }
 
@@ -74,33 +77,42 @@ package enum ControlPlan {
     // Older bcm2835-codec has the H.264 control only; both are the same setting there.
     let substitute: [PlannedControl] =
       codec == .h264 ? [PlannedControl(.h264IPeriod, "H264_I_PERIOD", interval, .asked)] : []
+    let keyFrames = PlannedControl(.gopSize, "GOP_SIZE", interval, .asked, else: substitute)
+    guard codec != .fwht else { return [keyFrames] }
     return [
-      PlannedControl(.gopSize, "GOP_SIZE", interval, .asked, else: substitute),
+      keyFrames,
       PlannedControl(
         .bFrames, "B_FRAMES", Int64(bidirectional), bidirectional > 0 ? .asked : .explicit),
     ]
   }
 
   private static func tools(
-    _ codec: VideoCodec, profile: CodecProfile, level: CodecLevel
+    _ codec: VideoCodec, profile: CodecProfile?, level: CodecLevel?
   ) -> [PlannedControl] {
     switch codec {
     case .h264:
       let usesCABAC = profile == .h264Main || profile == .h264High
-      return [
-        PlannedControl(.h264Profile, "H264_PROFILE", Int64(profile.menuValue), .asked),
-        PlannedControl(.h264Level, "H264_LEVEL", Int64(level.menuValue), .asked),
+      return named(profile, .h264Profile, "H264_PROFILE", level, .h264Level, "H264_LEVEL") + [
         PlannedControl(.h264EntropyMode, "H264_ENTROPY_MODE", usesCABAC ? 1 : 0, .explicit),
         PlannedControl(
           .h264Transform8x8, "H264_8X8_TRANSFORM", profile == .h264High ? 1 : 0, .explicit),
       ]
     case .hevc:
-      return [
-        PlannedControl(.hevcProfile, "HEVC_PROFILE", Int64(profile.menuValue), .asked),
-        PlannedControl(.hevcLevel, "HEVC_LEVEL", Int64(level.menuValue), .asked),
-        PlannedControl(.hevcTier, "HEVC_TIER", 0, .explicit),
+      return named(profile, .hevcProfile, "HEVC_PROFILE", level, .hevcLevel, "HEVC_LEVEL") + [
+        PlannedControl(.hevcTier, "HEVC_TIER", 0, .explicit)
       ]
+    case .fwht: return []
     }
+  }
+
+  private static func named(
+    _ profile: CodecProfile?, _ profileID: ControlID, _ profileName: String,
+    _ level: CodecLevel?, _ levelID: ControlID, _ levelName: String
+  ) -> [PlannedControl] {
+    [
+      profile.map { PlannedControl(profileID, profileName, Int64($0.menuValue), .asked) },
+      level.map { PlannedControl(levelID, levelName, Int64($0.menuValue), .asked) },
+    ].compactMap(\.self)
   }
 
   /// The maximum goes first: s5p-mfc starts with a maximum of 0, below any minimum.
@@ -146,6 +158,13 @@ package enum ControlPlan {
       if isConstant, let initial, configuration.bidirectionalFrames > 0 {
         plan.append(PlannedControl(.hevcBFrameQP, "HEVC_B_FRAME_QP", Int64(initial), .explicit))
       }
+    case .fwht:
+      // The only two there are; without a wish the driver's own stay.
+      guard let initial else { return [] }
+      plan = [
+        PlannedControl(.fwhtIFrameQP, "FWHT_I_FRAME_QP", Int64(initial), .asked),
+        PlannedControl(.fwhtPFrameQP, "FWHT_P_FRAME_QP", Int64(initial), .asked),
+      ]
     }
     return plan
   }
@@ -155,7 +174,8 @@ package enum ControlPlan {
   /// The two controls for repetition have the same effect on different drivers; where neither
   /// exists the library inserts them itself, so nothing is missing for the caller.
   private static func headers(_ codec: VideoCodec) -> [PlannedControl] {
-    [
+    guard codec != .fwht else { return [] }
+    return [
       PlannedControl(.headerMode, "HEADER_MODE", 1, .explicit),
       PlannedControl(
         .prependParameterSetsToIDR, "PREPEND_SPSPPS_TO_IDR", 1, .explicit,

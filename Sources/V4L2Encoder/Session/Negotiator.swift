@@ -61,6 +61,7 @@ package struct Negotiator {
       switch codec {
       case .h264: [.h264]
       case .hevc: [.hevc, .h265]
+      case .fwht: [.fwht]
       }
     let offered: [FormatDescription]
     do throws(Errno) {
@@ -239,6 +240,12 @@ package struct Negotiator {
           + "\(report.visibleSize); scale or pad the picture first")
     }
     guard granted != report.visibleSize else { return }
+    // vicodec pads what is too small for it and shows only at the crop that it is.
+    if granted.width > report.visibleSize.width || granted.height > report.visibleSize.height {
+      throw EncoderError(
+        .unsupported, operation: "VIDIOC_S_SELECTION",
+        sizeRefusal(granted: granted, report.codedFormat))
+    }
     throw EncoderError(
       .unsupported, operation: "VIDIOC_S_SELECTION",
       "\(device.path) pads the picture to \(bufferSize) and crops it to \(granted), "
@@ -267,7 +274,7 @@ package struct Negotiator {
   // MARK: - Controls
 
   private mutating func setControls() throws(EncoderError) {
-    let profile = configuration.profile ?? (codec == .h264 ? .h264High : .hevcMain)
+    let profile = configuration.profile ?? defaultProfile
     let bitrate: Int? =
       switch configuration.rateControl {
       case .constant(let bitrate): bitrate
@@ -292,9 +299,18 @@ package struct Negotiator {
     }
   }
 
+  private var defaultProfile: CodecProfile? {
+    switch codec {
+    case .h264: .h264High
+    case .hevc: .hevcMain
+    case .fwht: nil
+    }
+  }
+
   private mutating func chooseLevel(
-    profile: CodecProfile, bitrate: Int?
-  ) throws(EncoderError) -> CodecLevel {
+    profile: CodecProfile?, bitrate: Int?
+  ) throws(EncoderError) -> CodecLevel? {
+    guard codec != .fwht else { return nil }
     let computed = CodecLevel.minimum(
       codec: codec, size: report.visibleSize, frameRate: configuration.frameRate,
       bitrate: bitrate, profile: profile)

@@ -35,6 +35,7 @@ package struct PacketAssembler: Sendable {
       return .headersOnly
     }
     if !carry.isEmpty { carry.removeAll(keepingCapacity: true) }
+    if let size = info.pictureSize { streamSize = size }
     if info.hasAnyParameterSet, cache.update(from: data.bytes, info: info) {
       streamSize = cache.sequenceParameterSet?.visibleSize ?? streamSize
     }

@@ -41,5 +41,7 @@ package struct ControlID: RawRepresentable, Hashable, Sendable {
   package static let hevcLevel = ControlID(V4L2_CID_MPEG_VIDEO_HEVC_LEVEL)
   package static let hevcTier = ControlID(V4L2_CID_MPEG_VIDEO_HEVC_TIER)
   package static let hevcRefreshType = ControlID(V4L2_CID_MPEG_VIDEO_HEVC_REFRESH_TYPE)
+  package static let fwhtIFrameQP = ControlID(V4L2_CID_FWHT_I_FRAME_QP)
+  package static let fwhtPFrameQP = ControlID(V4L2_CID_FWHT_P_FRAME_QP)
   package static let minBuffersForOutput = ControlID(V4L2_CID_MIN_BUFFERS_FOR_OUTPUT)
 }

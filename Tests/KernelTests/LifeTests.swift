@@ -1,0 +1,134 @@
+import Foundation
+import TestSupport
+import Testing
+import V4L2Encoder
+
+extension KernelTests {
+  /// Draining, sharing and losing a real device.
+  @Suite(.timeLimit(.minutes(3))) struct Life {
+    private let directory: TemporaryDirectory
+    private let clip: PlanarVideo
+
+    init() throws {
+      directory = try TemporaryDirectory()
+      clip = try Recording.clip()
+    }
+
+    /// Descriptors and mappings of video devices that this process has.
+    private func holdings() throws -> (descriptors: Int, mappings: Int) {
+      let links = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+        try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+      }
+      let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+      return (
+        links.count { $0.hasPrefix("/dev/video") },
+        maps.split(separator: "\n").count { $0.contains("/dev/video") }
+      )
+    }
+
+    @Test("drain and encode again, a hundred times")
+    func drains() async throws {
+      let path = try KernelGuest.encoder()
+      let encoder = try await FWHTEncoder.open(Recording.configuration(), on: .path(path))
+      let reader = Recording.collect(encoder.packets)
+      let pictures = try (0..<3).map { try Recording.frame($0, of: clip) }
+      for round in 0..<100 {
+        // One frame, two or three: a drain meets the driver idle and busy.
+        for var picture in pictures.prefix(round % 3 + 1) {
+          picture.presentationTime = Int64(round * 10) + picture.presentationTime
+          try await encoder.encode(picture)
+        }
+        try await encoder.drain()
+      }
+      #expect(encoder.statistics.drains == 100)
+      #expect(encoder.statistics.framesInFlight == 0 && encoder.statistics.framesSkipped == 0)
+      await encoder.close()
+      let packets = try await reader.value
+      let expected = (0..<100).flatMap { round in (0...round % 3).map { Int64(round * 10 + $0) } }
+      #expect(packets.map(\.presentationTime) == expected)
+      // Every round starts a stream of its own.
+      #expect(packets.filter(\.isKeyFrame).map(\.presentationTime) == (0..<100).map { $0 * 10 })
+      // The same pictures give the same bytes, in every round.
+      let firsts = Set(packets.filter(\.isKeyFrame).map(\.data.array))
+      #expect(firsts.count == 1)
+    }
+
+    @Test("two encoders at once do not disturb each other")
+    func twoAtOnce() async throws {
+      let alone = try await record("alone.fwht", quantizer: 20)
+      async let first = record("first.fwht", quantizer: 20)
+      async let second = record("second.fwht", quantizer: 8)
+      let (one, two) = try await (first, second)
+      #expect(one.packets.map(\.data.array) == alone.packets.map(\.data.array))
+      #expect(two.packets.count == 20 && two.statistics.framesSkipped == 0)
+      #expect(two.packets.map(\.data.array) != alone.packets.map(\.data.array))
+    }
+
+    private func record(_ name: String, quantizer: Int) async throws -> Recording {
+      try await Recording.make(
+        Recording.configuration { $0.rateControl = .constantQuantizer(quantizer) },
+        in: directory, named: name, frames: 0..<20
+      ) { try Recording.frame($0, of: clip) }
+    }
+
+    @Test("opening and closing leaves nothing behind")
+    func nothingIsLeft() async throws {
+      let path = try KernelGuest.encoder()
+      for _ in 0..<20 {
+        let encoder = try await FWHTEncoder.open(Recording.configuration(), on: .path(path))
+        try await encoder.encode(try Recording.frame(0, of: clip))
+        await encoder.close()
+      }
+      try await eventually("the device is given back") { try holdings() == (0, 0) }
+    }
+
+    @Test("the driver unbound under an open encoder is a lost device, within the deadline")
+    func unbound() async throws {
+      let path = try KernelGuest.encoder()
+      let driver = "/sys/bus/platform/drivers/vicodec"
+      do {
+        let encoder = try await FWHTEncoder.open(Recording.configuration(), on: .path(path))
+        let picture = try Recording.frame(0, of: clip)
+        let reader = Recording.collect(encoder.packets)
+        let feeder = Task {
+          while true { try await encoder.encode(picture) }
+        }
+        try await eventually("frames are being encoded") { encoder.statistics.packetsOut > 5 }
+        // On a thread of its own: the kernel waits in there for the drivers' work.
+        try await withDeadline(.seconds(20), "unbinding") {
+          try "vicodec.0".write(toFile: driver + "/unbind", atomically: false, encoding: .utf8)
+        }
+        for (what, task) in [("packets", reader.eraseValue()), ("encode", feeder.eraseValue())] {
+          let error = await #expect(throws: EncoderError.self, "\(what)") {
+            try await withDeadline(.seconds(6), what) { try await task.value }
+          }
+          #expect(error?.code == .deviceLost, "\(what): \(error?.description ?? "")")
+        }
+        await #expect(throws: EncoderError.self) { try await encoder.encode(picture) }
+        await #expect(throws: EncoderError.self) { try await encoder.drain() }
+        await encoder.close()
+      }
+      try await eventually("the device is given back") { try holdings() == (0, 0) }
+      // Nothing may hold the module any more.
+      for arguments in [
+        ["rmmod", "vicodec"],
+        ["modprobe", "vicodec", "multiplanar=\(KernelGuest.isMultiplanar ? 1 : 0)"],
+      ] {
+        let result = try await Subprocess.run(arguments[0], Array(arguments.dropFirst()))
+        #expect(result.exitCode == 0, "\(arguments): \(result.errorText)")
+      }
+      try await eventually("the device is back") {
+        (try? KernelGuest.encoder()).map { access($0, R_OK) == 0 } ?? false
+      }
+      let again = try await record("again.fwht", quantizer: 20)
+      #expect(again.packets.count == 20)
+    }
+  }
+}
+
+extension Task where Failure == any Error {
+  /// The same task without its result.
+  fileprivate func eraseValue() -> Task<Void, any Error> {
+    Task<Void, any Error> { _ = try await value }
+  }
+}
