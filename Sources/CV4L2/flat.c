@@ -19,6 +19,7 @@ void cv4l2_buffer_pack(const cv4l2_buffer *flat, cv4l2_raw_buffer *raw) {
   if (!is_multiplanar(flat->type)) {
     buffer->bytesused = flat->planes[0].bytesused;
     buffer->length = flat->planes[0].length;
+    if (flat->memory == V4L2_MEMORY_DMABUF) buffer->m.fd = flat->planes[0].fd;
     return;
   }
   /* On the way to the driver `length` is the room in the array; a driver may want more planes
@@ -29,6 +30,7 @@ void cv4l2_buffer_pack(const cv4l2_buffer *flat, cv4l2_raw_buffer *raw) {
     raw->planes[i].bytesused = flat->planes[i].bytesused;
     raw->planes[i].length = flat->planes[i].length;
     raw->planes[i].data_offset = flat->planes[i].data_offset;
+    if (flat->memory == V4L2_MEMORY_DMABUF) raw->planes[i].m.fd = flat->planes[i].fd;
   }
 }
 

@@ -29,6 +29,24 @@ int cv4l2_mmap(int fd, size_t length, int64_t offset, void **address) {
   return 0;
 }
 
+int cv4l2_mmap_read(int fd, size_t length, void **address) {
+  void *mapped = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED) return -errno;
+  *address = mapped;
+  return 0;
+}
+
+int cv4l2_dmabuf_sync_read(int fd, int begin) {
+  struct dma_buf_sync sync = {
+      .flags = DMA_BUF_SYNC_READ | (begin ? DMA_BUF_SYNC_START : DMA_BUF_SYNC_END)};
+  int result;
+  int tries = 100;
+  do {
+    result = checked(ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync));
+  } while ((result == -EINTR || result == -EAGAIN) && --tries > 0);
+  return result;
+}
+
 int cv4l2_munmap(void *address, size_t length) { return checked(munmap(address, length)); }
 
 int cv4l2_poll(int fd, short events, int wake, int64_t timeout_nanoseconds, short *revents,

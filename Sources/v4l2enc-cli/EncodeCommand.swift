@@ -120,6 +120,8 @@ enum EncodeCommand {
       case .corruptPacket(let time): console.warning("the driver marked frame \(time) as spoiled")
       case .unmatchedPacket(let count):
         console.warning("\(count) bytes came that belong to no frame; they were dropped")
+      case .importRefused(let errno):
+        console.warning("the driver cannot read frames in place (\(errno)); they are copied")
       case .streamSizeDiffers(let size):
         console.warning("the driver encodes \(size) instead of the size that was asked for")
       }

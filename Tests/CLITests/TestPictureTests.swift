@@ -10,9 +10,10 @@ import V4L2Encoder
 
   /// The bytes of one row of a plane of a frame.
   private func row(_ frame: VideoFrame, plane: Int, _ y: Int, count: Int) -> [UInt8] {
+    guard case .memory(let memory, let offset) = frame.storage else { return [] }
     let layout = frame.planes[plane]
-    let start = frame.offset + layout.offset + y * layout.bytesPerLine
-    let bytes = frame.memory.bytes
+    let start = offset + layout.offset + y * layout.bytesPerLine
+    let bytes = memory.bytes
     return (start..<start + count).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
   }
 

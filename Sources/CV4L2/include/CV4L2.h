@@ -92,6 +92,8 @@ int cv4l2_ioctl(int fd, unsigned long request, void *_Nullable argument);
 
 /* Maps shared, readable and writable; the address goes to *address. */
 int cv4l2_mmap(int fd, size_t length, int64_t offset, void *_Nullable *_Nonnull address);
+/* The same for reading only. */
+int cv4l2_mmap_read(int fd, size_t length, void *_Nullable *_Nonnull address);
 int cv4l2_munmap(void *_Nonnull address, size_t length);
 
 /* Waits for `events` (poll(2) bits) on `fd`, for `wake` becoming readable, or for the timeout
@@ -99,6 +101,9 @@ int cv4l2_munmap(void *_Nonnull address, size_t length);
  * *revents, and *woken says whether `wake` was one of them. */
 int cv4l2_poll(int fd, short events, int wake, int64_t timeout_nanoseconds,
                short *_Nonnull revents, int *_Nonnull woken);
+
+/* Begins or ends reading a DMABUF by the CPU; repeats EINTR and EAGAIN, as its document asks. */
+int cv4l2_dmabuf_sync_read(int fd, int begin);
 
 int cv4l2_eventfd_create(void);
 int cv4l2_eventfd_signal(int fd);
@@ -119,6 +124,7 @@ enum { CV4L2_PLANES = 4 };
 
 typedef struct {
   uint32_t bytesused, length, data_offset, mem_offset;
+  int32_t fd; /* of a DMABUF, on the way to the driver */
 } cv4l2_plane;
 
 typedef struct {

@@ -84,6 +84,8 @@ public struct EncoderConfiguration: Hashable, Sendable {
   public var size: VideoSize
   /// How the frames' pixels are laid out.
   public var inputFormat: PixelFormat
+  /// Where the frames come from.
+  public var inputMemory: InputMemory
   /// Frames per second.
   public var frameRate: Rational
   /// The unit of all times, in seconds.
@@ -125,6 +127,7 @@ public struct EncoderConfiguration: Hashable, Sendable {
   ) {
     self.size = size
     self.inputFormat = inputFormat
+    self.inputMemory = .copied
     self.frameRate = frameRate
     self.timeBase = Rational(1, 1_000_000)
     self.rateControl = rateControl

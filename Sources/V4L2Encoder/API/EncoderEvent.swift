@@ -6,6 +6,8 @@ public enum EncoderEvent: Hashable, Sendable {
   case corruptPacket(presentationTime: Int64)
   /// A picture came that belongs to no frame in flight; it was dropped.
   case unmatchedPacket(byteCount: Int)
+  /// The driver refuses to import DMABUFs; from this frame on they are copied.
+  case importRefused(Errno)
   /// The stream's own size differs from the configured one.
   case streamSizeDiffers(VideoSize)
 }

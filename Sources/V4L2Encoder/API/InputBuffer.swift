@@ -14,10 +14,12 @@ public struct InputBuffer: ~Copyable, Sendable {
   /// Nil once the buffer is queued or given back.
   var engine: Engine?
   private let index: Int
+  private let memory: MappedBuffer
 
-  init(engine: Engine, index: Int) {
+  init(engine: Engine, index: Int, memory: MappedBuffer) {
     self.engine = engine
     self.index = index
+    self.memory = memory
     format = engine.writer.rawFormat
     size = engine.writer.visibleSize
     planeCount = engine.writer.layout.planes.count
@@ -40,8 +42,7 @@ public struct InputBuffer: ~Copyable, Sendable {
     guard let engine, plane >= 0, plane < planeCount else { return nil }
     let layout = engine.writer.layout.planes[plane]
     let range = layout.offset..<(layout.offset + layout.bytesPerLine * layout.rows)
-    return try engine.inputs[index].withMutableBytes(
-      ofPlane: layout.memoryPlane, range, body)
+    return try memory.withMutableBytes(ofPlane: layout.memoryPlane, range, body)
   }
 
   /// Ends the loan without giving the buffer back.

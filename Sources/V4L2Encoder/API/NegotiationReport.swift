@@ -55,6 +55,8 @@ public struct NegotiationReport: Hashable, Sendable {
   public var outputBuffers = 0
   /// Whether frames are copied as they are (true) or converted.
   public var isPassThrough = false
+  /// Whether the driver reads the frames where they are, in DMABUFs.
+  public var isZeroCopy = false
   /// How colours are converted, such as `RGB to Y'CbCr: BT.709, limited range`; nil when only
   /// samples are moved.
   public var conversion: String?
@@ -85,7 +87,7 @@ public struct NegotiationReport: Hashable, Sendable {
 extension NegotiationReport {
   /// What was agreed on, in one line.
   public var summary: String {
-    let way = isPassThrough ? "copied" : conversion ?? "rearranged"
+    let way = isZeroCopy ? "read in place" : isPassThrough ? "copied" : conversion ?? "rearranged"
     let padding = bufferSize == visibleSize ? "" : " in \(bufferSize)"
     return "\(path) (\(driver), \(isMultiplanar ? "multi" : "single")-planar): "
       + "\(rawFormat) \(visibleSize)\(padding), frames \(way), to \(codedFormat)"

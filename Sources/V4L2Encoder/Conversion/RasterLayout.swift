@@ -56,7 +56,7 @@ package struct RasterLayout: Hashable, Sendable {
             + "needs \(rowBytes)\(plane.bytesPerLine > rowBytes ? ", at most \(largestStride)" : "")"
         )
       }
-      let extent = (shape.rows(height: size.height) - 1) * plane.bytesPerLine + rowBytes
+      let extent = shape.extent(of: size, bytesPerLine: plane.bytesPerLine)
       let end = offset.addingReportingOverflow(plane.offset)
       let last = end.partialValue.addingReportingOverflow(extent)
       guard plane.offset >= 0, !end.overflow, !last.overflow, last.partialValue <= byteCount else {
@@ -67,6 +67,14 @@ package struct RasterLayout: Hashable, Sendable {
             + "begins at \(offset)")
       }
     }
+  }
+
+  /// The bytes from the first to the last sample of one plane; nil for an unknown format or plane.
+  package static func byteCount(
+    ofPlane plane: Int, of format: PixelFormat, size: VideoSize, bytesPerLine: Int
+  ) -> Int? {
+    guard let planes = format.info?.planes, planes.indices.contains(plane) else { return nil }
+    return planes[plane].extent(of: size, bytesPerLine: bytesPerLine)
   }
 
   private static func info(
@@ -82,5 +90,12 @@ package struct RasterLayout: Hashable, Sendable {
         "a picture cannot be \(size): width and height go from 1 to \(largestDimension)")
     }
     return info
+  }
+}
+
+extension PixelFormatInfo.ColorPlane {
+  /// The bytes from the first to the last sample of a picture.
+  fileprivate func extent(of size: VideoSize, bytesPerLine: Int) -> Int {
+    (rows(height: size.height) - 1) * bytesPerLine + rowBytes(width: size.width)
   }
 }

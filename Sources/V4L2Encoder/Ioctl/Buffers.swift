@@ -1,4 +1,5 @@
 internal import CV4L2
+internal import Glibc
 
 /// One plane of a buffer as the driver describes it.
 package struct BufferPlane: Hashable, Sendable {
@@ -30,6 +31,34 @@ package struct PlaneByteCounts: Hashable, Sendable {
   }
 }
 
+/// Where the memory of a queue's buffers comes from.
+package enum BufferMemory: Hashable, Sendable {
+  /// The driver allocates, the library maps.
+  case mapped
+  /// The application lends DMABUFs.
+  case imported
+
+  var rawValue: UInt32 {
+    switch self {
+    case .mapped: V4L2_MEMORY_MMAP.rawValue
+    case .imported: V4L2_MEMORY_DMABUF.rawValue
+    }
+  }
+}
+
+/// The descriptors of a frame's memory planes; inline, so that none is allocated.
+package struct PlaneDescriptors: Hashable, Sendable {
+  package var first: Int32 = -1
+  package var second: Int32 = -1
+  package var third: Int32 = -1
+
+  package init(_ descriptors: [Int32]) {
+    first = descriptors.count > 0 ? descriptors[0] : -1
+    second = descriptors.count > 1 ? descriptors[1] : -1
+    third = descriptors.count > 2 ? descriptors[2] : -1
+  }
+}
+
 /// A buffer that came back from the driver.
 ///
 /// Plain numbers and no array, since one is made for every frame.
@@ -55,14 +84,16 @@ package enum DequeueResult: Sendable {
 }
 
 extension DeviceHandle {
-  /// Allocates MMAP buffers, or frees them when `count` is zero; returns the number granted.
+  /// Makes room for buffers, or frees them when `count` is zero; returns the number granted.
   ///
   /// The C request is `VIDIOC_REQBUFS`.
-  package func requestBuffers(_ bufferType: UInt32, count: Int) throws(Errno) -> Int {
+  package func requestBuffers(
+    _ bufferType: UInt32, count: Int, memory: BufferMemory = .mapped
+  ) throws(Errno) -> Int {
     var raw = v4l2_requestbuffers()
     raw.count = UInt32(clamping: count)
     raw.type = bufferType
-    raw.memory = V4L2_MEMORY_MMAP.rawValue
+    raw.memory = memory.rawValue
     try call(CV4L2_VIDIOC_REQBUFS, &raw)
     return Int(raw.count)
   }
@@ -88,11 +119,12 @@ extension DeviceHandle {
   /// No plane's count may be zero: that would mean the end of the stream to some drivers and a
   /// full buffer to others. The C request is `VIDIOC_QBUF`.
   package func queueFrame(
-    _ bufferType: UInt32, index: Int, bytesUsed: PlaneByteCounts, timestamp: Int64
+    _ bufferType: UInt32, index: Int, bytesUsed: PlaneByteCounts, timestamp: Int64,
+    imported: PlaneDescriptors? = nil
   ) throws(Errno) {
     var flat = cv4l2_buffer()
     flat.type = bufferType
-    flat.memory = V4L2_MEMORY_MMAP.rawValue
+    flat.memory = (imported == nil ? BufferMemory.mapped : .imported).rawValue
     flat.index = UInt32(clamping: index)
     flat.plane_count = UInt32(clamping: bytesUsed.planeCount)
     flat.timestamp_microseconds = timestamp
@@ -101,6 +133,12 @@ extension DeviceHandle {
     flat.planes.0.bytesused = UInt32(clamping: bytesUsed.counts.first)
     flat.planes.1.bytesused = UInt32(clamping: bytesUsed.counts.second)
     flat.planes.2.bytesused = UInt32(clamping: bytesUsed.counts.third)
+    if let imported {
+      // A length of zero means the whole DMABUF.
+      flat.planes.0.fd = imported.first
+      flat.planes.1.fd = imported.second
+      flat.planes.2.fd = imported.third
+    }
     try exchange(CV4L2_VIDIOC_QBUF, &flat)
   }
 
@@ -119,10 +157,12 @@ extension DeviceHandle {
   /// Takes a finished buffer back.
   ///
   /// The C request is `VIDIOC_DQBUF`.
-  package func dequeue(_ bufferType: UInt32) throws(Errno) -> DequeueResult {
+  package func dequeue(
+    _ bufferType: UInt32, memory: BufferMemory = .mapped
+  ) throws(Errno) -> DequeueResult {
     var flat = cv4l2_buffer()
     flat.type = bufferType
-    flat.memory = V4L2_MEMORY_MMAP.rawValue
+    flat.memory = memory.rawValue
     flat.plane_count = UInt32(VIDEO_MAX_PLANES)
     do throws(Errno) {
       try exchange(CV4L2_VIDIOC_DQBUF, &flat)
@@ -136,6 +176,21 @@ extension DeviceHandle {
         index: Int(flat.index), flags: BufferFlags(rawValue: flat.flags), sequence: flat.sequence,
         timestamp: flat.timestamp_microseconds, bytesUsed: Int(flat.planes.0.bytesused),
         dataOffset: Int(flat.planes.0.data_offset)))
+  }
+
+  /// Makes a plane of a driver's buffer a DMABUF; the caller owns the descriptor.
+  ///
+  /// The C request is `VIDIOC_EXPBUF`.
+  package func exportBuffer(
+    _ bufferType: UInt32, index: Int, plane: Int
+  ) throws(Errno) -> Int32 {
+    var raw = v4l2_exportbuffer()
+    raw.type = bufferType
+    raw.index = UInt32(clamping: index)
+    raw.plane = UInt32(clamping: plane)
+    raw.flags = UInt32(O_RDWR | O_CLOEXEC)
+    try call(CV4L2_VIDIOC_EXPBUF, &raw)
+    return raw.fd
   }
 
   private func exchange(_ request: UInt, _ flat: inout cv4l2_buffer) throws(Errno) {

@@ -85,7 +85,8 @@ package final class EncoderSession: Sendable {
   }
 
   package nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer {
-    InputBuffer(engine: engine, index: try await engine.lend())
+    let (index, memory) = try await engine.lend()
+    return InputBuffer(engine: engine, index: index, memory: memory)
   }
 
   package nonisolated(nonsending) func encode(

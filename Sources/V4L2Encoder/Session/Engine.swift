@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A running encoder: buffers, bookkeeping and the device thread, shared by everybody who feeds it.
 ///
 /// Callers write frames and queue them on their own thread; the device thread (`EngineLoop`) takes
@@ -10,8 +12,6 @@ final class Engine: Sendable {
   let observer: EncoderObserver
   let report: NegotiationReport
   let writer: FrameWriter
-  /// OUTPUT buffers (raw frames).
-  let inputs: [MappedBuffer]
   /// CAPTURE buffers (encoded bytes).
   let outputs: [MappedBuffer]
   let mailbox: PacketMailbox
@@ -22,8 +22,8 @@ final class Engine: Sendable {
 
   init(
     device: EncoderDevice, codec: VideoCodec, configuration: EncoderConfiguration,
-    observer: EncoderObserver, agreement: Negotiator.Agreement, inputs: [MappedBuffer],
-    outputs: [MappedBuffer]
+    observer: EncoderObserver, agreement: Negotiator.Agreement,
+    backing: InputBacking, outputs: [MappedBuffer]
   ) {
     self.device = device
     self.codec = codec
@@ -31,28 +31,97 @@ final class Engine: Sendable {
     self.observer = observer
     self.report = agreement.report
     self.writer = agreement.writer
-    self.inputs = inputs
     self.outputs = outputs
     let handle = device.handle
     mailbox = PacketMailbox(capacity: configuration.packetCapacity) { handle.wake() }
     defaultDuration = configuration.interval
     core = Locked(
       EngineCore(
-        inputCount: inputs.count,
+        backing: backing, inputCount: agreement.report.inputBuffers,
         timeline: DecodeTimeline(reorderDepth: configuration.bidirectionalFrames)))
   }
 
   // MARK: - Frames
 
-  /// Converts a frame into the next input buffer and queues it.
+  /// Brings a frame into the next input buffer and queues it.
   nonisolated(nonsending) func encode(
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError) {
     try writer.check(frame)
-    let index = try await reserve(heldIndex: nil)
-    writer.write(frame, into: inputs[index])
-    try queue(
-      index, presentationTime: frame.presentationTime, duration: frame.duration, options: options)
+    var image: DMABUFImage?
+    if case .dmabuf(let lent) = frame.storage { image = lent }
+    while true {
+      let index = try await reserve(heldIndex: nil, image: image)
+      switch core.withLock({ $0.backing }) {
+      case .mapped(let buffers):
+        try withReservation(of: index) { () throws(EncoderError) in
+          try writer.write(frame, into: buffers[index])
+        }
+        try queue(
+          index, presentationTime: frame.presentationTime, duration: frame.duration,
+          options: options)
+        return
+      case .imported:
+        guard let image else {
+          cancelReservation(of: index)
+          throw EncoderError(
+            .invalidFrame, "the encoder was opened for DMABUF frames, this one is in memory")
+        }
+        let refusal = try queueImported(image, index, frame: frame, options: options)
+        guard let refusal else { return }
+        try await switchToCopies(refusal)
+      }
+    }
+  }
+
+  /// Queues a DMABUF; returns the errno when the driver refuses to import it.
+  private func queueImported(
+    _ image: DMABUFImage, _ index: Int, frame: VideoFrame, options: FrameOptions
+  ) throws(EncoderError) -> Errno? {
+    if let refusal = writer.importRefusal(frame.planes) {
+      cancelReservation(of: index)
+      throw EncoderError(.invalidFrame, "not the layout the encoder was opened for: \(refusal)")
+    }
+    do throws(EncoderError) {
+      try queue(
+        index, presentationTime: frame.presentationTime, duration: frame.duration,
+        options: options, image: image)
+      return nil
+    } catch {
+      guard error.operation == "VIDIOC_QBUF", let errno = error.errno,
+        [EFAULT, EINVAL, ENOMEM, EOPNOTSUPP].contains(errno.rawValue)
+      else { throw error }
+      return errno
+    }
+  }
+
+  /// Gives up importing, once: what is queued is drained, then come the driver's own buffers.
+  private nonisolated(nonsending) func switchToCopies(_ errno: Errno) async throws(EncoderError) {
+    let (isFirst, mustWake) = core.withLock { core -> (Bool, Bool) in
+      guard case .imported = core.backing else { return (false, false) }
+      let isFirst = !core.mustCopy
+      core.mustCopy = true
+      return (isFirst, core.machine.requestRestart())
+    }
+    if isFirst { observer.event?(.importRefused(errno)) }
+    if mustWake { device.handle.wake() }
+    try await drain()
+  }
+
+  private func withReservation(
+    of index: Int, _ body: () throws(EncoderError) -> Void
+  ) throws(EncoderError) {
+    do throws(EncoderError) {
+      try body()
+    } catch {
+      cancelReservation(of: index)
+      throw error
+    }
+  }
+
+  private func cancelReservation(of index: Int) {
+    core.withLock { core in core.pool.release(index) }
+    settle(queued: false)
   }
 
   /// Queues a buffer that its holder has written.
@@ -70,10 +139,15 @@ final class Engine: Sendable {
   }
 
   /// Lends a buffer without promising a frame: a loan does not hold up a drain.
-  nonisolated(nonsending) func lend() async throws(EncoderError) -> Int {
+  nonisolated(nonsending) func lend() async throws(EncoderError) -> (Int, MappedBuffer) {
     let index = try await reserve(heldIndex: nil)
+    guard case .mapped(let buffers) = core.withLock({ $0.backing }) else {
+      cancelReservation(of: index)
+      throw EncoderError(
+        .unsupported, "the encoder was opened for DMABUF frames and has no buffers of its own")
+    }
     settle(queued: false)
-    return index
+    return (index, buffers[index])
   }
 
   /// Takes a buffer back that was not used.
@@ -83,12 +157,14 @@ final class Engine: Sendable {
   }
 
   /// Reserves a free buffer, or leave to queue the one the caller holds.
-  private nonisolated(nonsending) func reserve(heldIndex: Int?) async throws(EncoderError) -> Int {
-    if let index = try tryToReserve(heldIndex: heldIndex) { return index }
+  private nonisolated(nonsending) func reserve(
+    heldIndex: Int?, image: DMABUFImage? = nil
+  ) async throws(EncoderError) -> Int {
+    if let index = try tryToReserve(heldIndex: heldIndex, image: image) { return index }
     // The device may be done with a frame that nobody has fetched yet. Under pressure the device
     // thread asks for it anyway, and asking here too would be one request in vain per frame.
     if heldIndex == nil, !core.withLock({ $0.isUnderPressure }), reclaimOneInput(),
-      let index = try tryToReserve(heldIndex: nil)
+      let index = try tryToReserve(heldIndex: nil, image: image)
     {
       return index
     }
@@ -114,7 +190,9 @@ final class Engine: Sendable {
     return try result.get()
   }
 
-  private func tryToReserve(heldIndex: Int?) throws(EncoderError) -> Int? {
+  private func tryToReserve(
+    heldIndex: Int?, image: DMABUFImage?
+  ) throws(EncoderError) -> Int? {
     let (result, mustWake) = core.withLock { core -> (Result<Int?, EncoderError>, Bool) in
       guard core.inputWaiters.isEmpty else { return (.success(nil), false) }
       switch core.machine.admit() {
@@ -123,7 +201,9 @@ final class Engine: Sendable {
       case .restart: return (.success(nil), true)
       case .refuse(let error): return (.failure(error), false)
       }
-      guard let index = heldIndex ?? core.pool.reserve() else { return (.success(nil), false) }
+      guard
+        let index = heldIndex ?? core.pool.reserve(preferring: core.place(of: image))
+      else { return (.success(nil), false) }
       core.machine.frameReserved()
       return (.success(index), false)
     }
@@ -132,7 +212,8 @@ final class Engine: Sendable {
   }
 
   private func queue(
-    _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions
+    _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
+    image: DMABUFImage? = nil
   ) throws(EncoderError) {
     if options.forceKeyFrame { try forceKeyFrame(index) }
     let duration = duration > 0 ? duration : defaultDuration
@@ -142,6 +223,7 @@ final class Engine: Sendable {
       // A rest may have been long: the device's time to answer starts with its first frame.
       if core.pool.heldByDriver == 0 { core.lastProgress = now }
       core.pool.handToDriver(index)
+      if let image { core.attach(image, to: index) }
       core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)
       core.statistics.deviceRequests += 1
       return core.pending.insert(
@@ -150,11 +232,14 @@ final class Engine: Sendable {
     }
     do throws(Errno) {
       try device.handle.queueFrame(
-        device.outputType, index: index, bytesUsed: writer.bytesUsed, timestamp: key)
+        device.outputType, index: index, bytesUsed: writer.bytesUsed, timestamp: key,
+        imported: image.map { PlaneDescriptors($0.memoryDescriptors) })
     } catch {
       let failure = EncoderError(
         "VIDIOC_QBUF", error, device: device.path, while: "queuing a frame")
       core.withLock { core in
+        // The caller holds the image too, so nothing is released under the lock.
+        _ = core.detach(index)
         core.pending.cancel(key: key)
         core.timeline.frameSkipped(presentationTime: presentationTime)
         core.pool.takeBackFromDriver(index)
@@ -173,8 +258,7 @@ final class Engine: Sendable {
     do throws(Errno) {
       try device.handle.setControl(.forceKeyFrame, 1)
     } catch {
-      core.withLock { core in core.pool.release(index) }
-      settle(queued: false)
+      cancelReservation(of: index)
       let path = device.path
       guard error == .invalidArgument || error == .notSupported else {
         throw EncoderError(
@@ -246,20 +330,25 @@ final class Engine: Sendable {
   ///
   /// An error is left to the device thread, which meets it as well and knows what to do.
   func reclaimOneInput() -> Bool {
-    let mayHold = core.withLock { core -> Bool in
-      guard core.pool.heldByDriver > 0 else { return false }
+    let memory = core.withLock { core -> BufferMemory? in
+      guard core.pool.heldByDriver > 0 else { return nil }
       core.statistics.deviceRequests += 1
-      return true
+      return core.backing.memory
     }
-    guard mayHold else { return false }
+    guard let memory else { return false }
     do throws(Errno) {
-      guard case .buffer(let buffer) = try device.handle.dequeue(device.outputType) else {
-        return false
-      }
-      return core.withLock { core in
+      guard
+        case .buffer(let buffer) = try device.handle.dequeue(
+          device.outputType, memory: memory)
+      else { return false }
+      let (isOurs, image) = core.withLock { core -> (Bool, DMABUFImage?) in
         core.lastProgress = .now
-        return core.pool.returnedByDriver(buffer.index)
+        guard core.pool.returnedByDriver(buffer.index) else { return (false, nil) }
+        return (true, core.detach(buffer.index))
       }
+      // Dropping the image outside the lock tells its producer.
+      withExtendedLifetime(image) {}
+      return isOurs
     } catch {
       return false
     }

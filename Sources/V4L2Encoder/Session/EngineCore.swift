@@ -30,6 +30,9 @@ struct EngineCore {
 
   var machine = SessionStateMachine()
   var pool: InputPool
+  var backing: InputBacking
+  /// The driver refused an import: the next restart brings the driver's own buffers.
+  var mustCopy = false
   var pending = PendingFrames()
   var timeline: DecodeTimeline
   var statistics = EncoderStatistics()
@@ -51,13 +54,43 @@ struct EngineCore {
   var drainWaiters: [DrainWaiter] = []
   private var nextIdentity: UInt64 = 0
 
-  init(inputCount: Int, timeline: DecodeTimeline) {
+  init(backing: InputBacking, inputCount: Int, timeline: DecodeTimeline) {
+    self.backing = backing
     pool = InputPool(count: inputCount)
     self.timeline = timeline
     inputWaiters.reserveCapacity(8)
   }
 
   var hasWaiters: Bool { !inputWaiters.isEmpty || !drainWaiters.isEmpty }
+
+  /// The place where this image was imported before.
+  func place(of image: DMABUFImage?) -> Int? {
+    guard let image, case .imported(let table) = backing else { return nil }
+    return table.place(of: image)
+  }
+
+  mutating func attach(_ image: DMABUFImage, to index: Int) {
+    guard case .imported(var table) = backing else { return }
+    // Taken out while it changes, so that the table is not copied for every frame.
+    backing = .mapped([])
+    table.attach(image, to: index)
+    backing = .imported(table)
+  }
+
+  /// Takes the image out of a place; to be dropped outside the lock.
+  mutating func detach(_ index: Int) -> DMABUFImage? {
+    guard case .imported(var table) = backing else { return nil }
+    backing = .mapped([])
+    defer { backing = .imported(table) }
+    return table.detach(index)
+  }
+
+  /// Takes every image out; to be dropped outside the lock.
+  mutating func detachAll() -> [DMABUFImage] {
+    guard case .imported(var table) = backing else { return [] }
+    defer { backing = .imported(table) }
+    return table.detachAll()
+  }
 
   mutating func makeIdentity() -> UInt64 {
     nextIdentity += 1

@@ -321,10 +321,13 @@ struct EngineLoop: ~Copyable {
   private mutating func restart() {
     do throws(DeviceRequestError) {
       try engine.stopStreaming()
-      engine.core.withLock { core in
+      let images = engine.core.withLock { core -> [DMABUFImage] in
         core.captureHeld = 0
         core.pool.driverStopped()
+        return core.detachAll()
       }
+      withExtendedLifetime(images) {}
+      if engine.core.withLock({ $0.mustCopy }) { try engine.replaceImportsByMappedBuffers() }
       try engine.startStreaming()
       engine.core.withLock { core in
         core.lastProgress = .now
@@ -398,6 +401,8 @@ struct EngineLoop: ~Copyable {
     engine.resumeWaiters()
     // What fails here fails because the device is gone; closing it is all that is left to do.
     try? engine.stopStreaming()
+    let images = engine.core.withLock { $0.detachAll() }
+    withExtendedLifetime(images) {}
     // A caller that is still inside a request keeps the descriptor, so that its number is not
     // given to another file under it.
     if engine.core.withLock({ $0.machine.framesInTransit == 0 }) { handle.close() }

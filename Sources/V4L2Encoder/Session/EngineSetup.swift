@@ -34,13 +34,13 @@ extension Engine {
     var agreement = try negotiator.negotiate()
     let action = "allocating buffers"
     do throws(DeviceRequestError) {
-      let inputs = try device.allocateBuffers(
-        .output, count: max(configuration.inputBuffers, agreement.minimumInputBuffers + 1),
-        planeSizes: agreement.report.planeSizes)
+      let wantedInputs = max(configuration.inputBuffers, agreement.minimumInputBuffers + 1)
+      let (backing, inputCount) = try inputBuffers(
+        device, count: wantedInputs, report: &agreement.report)
       let outputs = try device.allocateBuffers(
         .capture, count: configuration.outputBuffers,
         planeSizes: [agreement.report.codedBufferSize])
-      agreement.report.inputBuffers = inputs.count
+      agreement.report.inputBuffers = inputCount
       agreement.report.outputBuffers = outputs.count
       observer.emit(.info, agreement.report.summary)
       for difference in agreement.report.differences { observer.emit(.info, difference) }
@@ -48,7 +48,7 @@ extension Engine {
       try? handle.subscribeEndOfStream()
       let engine = Engine(
         device: device, codec: codec, configuration: configuration, observer: observer,
-        agreement: agreement, inputs: inputs, outputs: outputs)
+        agreement: agreement, backing: backing, outputs: outputs)
       try engine.startStreaming()
       return engine
     } catch {
@@ -58,6 +58,45 @@ extension Engine {
       throw EncoderError(
         .protocolViolation, operation: error.operation, errno: error.errno,
         "\(path) gives buffers that do not fit its own format, or refuses its own settings")
+    }
+  }
+
+  /// Makes room for DMABUFs, or allocates and maps the driver's own buffers.
+  private static func inputBuffers(
+    _ device: EncoderDevice, count: Int, report: inout NegotiationReport
+  ) throws(DeviceRequestError) -> (InputBacking, Int) {
+    if report.isZeroCopy {
+      do throws(Errno) {
+        let granted = try device.handle.requestBuffers(
+          device.outputType, count: count, memory: .imported)
+        guard (1...1024).contains(granted) else { throw .invalidArgument }
+        return (.imported(ImportTable(count: granted)), granted)
+      } catch {
+        // s5p-mfc knows no DMABUF on this queue.
+        report.isZeroCopy = false
+        report.differences.append(
+          "DMABUF frames are copied: the driver imports none (VIDIOC_REQBUFS: \(error))")
+      }
+    }
+    let buffers = try device.allocateBuffers(
+      .output, count: count, planeSizes: report.planeSizes)
+    return (.mapped(buffers), buffers.count)
+  }
+
+  /// Exchanges import places for the driver's own buffers, between two stretches of streaming.
+  func replaceImportsByMappedBuffers() throws(DeviceRequestError) {
+    let count = core.withLock { $0.pool.count }
+    do throws(Errno) {
+      _ = try device.handle.requestBuffers(device.outputType, count: 0, memory: .imported)
+    } catch {
+      throw DeviceRequestError("VIDIOC_REQBUFS", error)
+    }
+    let buffers = try device.allocateBuffers(
+      .output, count: count, planeSizes: report.planeSizes)
+    core.withLock { core in
+      core.backing = .mapped(buffers)
+      core.pool = InputPool(count: buffers.count)
+      core.mustCopy = false
     }
   }
 

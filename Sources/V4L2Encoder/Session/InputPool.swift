@@ -22,8 +22,13 @@ package struct InputPool: Sendable {
   package var count: Int { holders.count }
   package var hasFree: Bool { !freeList.isEmpty }
 
-  /// Reserves a free buffer.
-  package mutating func reserve() -> Int? {
+  /// Reserves a free buffer, the preferred one if that is free.
+  package mutating func reserve(preferring preferred: Int? = nil) -> Int? {
+    if let preferred, holders.indices.contains(preferred), holders[preferred] == .free {
+      freeList.removeAll { $0 == preferred }
+      holders[preferred] = .writer
+      return preferred
+    }
     guard let index = freeList.popLast() else { return nil }
     holders[index] = .writer
     return index

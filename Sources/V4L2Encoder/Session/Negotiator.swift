@@ -48,6 +48,7 @@ package struct Negotiator {
     let writer = try FrameWriter(
       inputFormat: configuration.inputFormat, frameSize: configuration.size,
       visibleSize: report.visibleSize, rawFormat: raw, color: configuration.color)
+    decideOnZeroCopy(writer)
     report.isPassThrough = writer.isPassThrough
     report.conversion = writer.conversion
     return Agreement(report: report, writer: writer, minimumInputBuffers: minimumInputBuffers())
@@ -135,6 +136,7 @@ package struct Negotiator {
       planes: Array(
         repeating: QueueFormat.Plane(bytesPerLine: 0, byteCount: 0), count: planeCount))
     applyColor(to: &wanted)
+    applyProducerLayout(to: &wanted)
     let granted = try setFormat(.output, wanted)
     guard granted.format == choice else {
       throw EncoderError(
@@ -152,6 +154,31 @@ package struct Negotiator {
     report.planeSizes = granted.planes.map(\.byteCount)
     checkColor(granted)
     return granted
+  }
+
+  /// A producer's lines and rows are asked for, so that the driver can read its frames in place.
+  private func applyProducerLayout(to format: inout QueueFormat) {
+    guard case .dmabuf(let planes) = configuration.inputMemory, let luma = planes.first,
+      luma.bytesPerLine > 0
+    else { return }
+    for plane in format.planes.indices {
+      format.planes[plane].bytesPerLine =
+        planes.indices.contains(plane) ? planes[plane].bytesPerLine : luma.bytesPerLine
+    }
+    if format.planes.count == 1, planes.count > 1 {
+      let rows = planes[1].offset / luma.bytesPerLine
+      format.size.height = max(format.size.height, min(rows, ConfigurationCheck.largestSide))
+    }
+  }
+
+  /// Decides once whether frames are read in place; if not, why.
+  private mutating func decideOnZeroCopy(_ writer: FrameWriter) {
+    guard case .dmabuf(let planes) = configuration.inputMemory else { return }
+    guard let refusal = writer.importRefusal(planes) else {
+      report.isZeroCopy = true
+      return
+    }
+    note("DMABUF frames are copied: \(refusal)")
   }
 
   private func sizeRefusal(granted: VideoSize, _ format: PixelFormat) -> String {

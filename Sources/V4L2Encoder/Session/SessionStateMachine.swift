@@ -111,6 +111,14 @@ package struct SessionStateMachine: Sendable {
     }
   }
 
+  /// Somebody wants other buffers; false while frames are about, which must be drained before.
+  package mutating func requestRestart() -> Bool {
+    guard state == .streaming, framesInTransit == 0, !hasQueuedFrames else { return false }
+    state = .restarting
+    command = .restart
+    return true
+  }
+
   private mutating func stopIfSettled() {
     guard state == .stopping, framesInTransit == 0 else { return }
     if hasQueuedFrames {
