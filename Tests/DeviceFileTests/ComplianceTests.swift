@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("v4l2-compliance", .needsDeviceFile)
+@Suite("v4l2-compliance", .needsDeviceFile, .serialized)
 struct ComplianceTests {
   /// The only test that fails; it wants a media controller of every encoder, which newer
   /// v4l-utils dropped.
@@ -11,8 +11,12 @@ struct ComplianceTests {
     "finds no fault but the one that v4l-utils dropped",
     arguments: ["mplane", "splane"], [true, false])
   func findsNoFault(api: String, null: Bool) async throws {
-    try await DeviceFile.serve(["--api", api] + (null ? ["--backend", "null"] : [])) { device in
-      let result = try await device.run("v4l2-compliance", ["-d", device.path, "-s"])
+    // It gives threads 100 ms to do their work, which on a busy machine only those get that go first.
+    let first = ["nice", "-n", "-15"]
+    let options = ["--api", api] + (null ? ["--backend", "null"] : [])
+    try await DeviceFile.serve(options, through: first) { device in
+      let result = try await device.run(
+        first[0], first[1...] + ["v4l2-compliance", "-d", device.path, "-s"])
       let report = ComplianceReport(result.outputText)
       let comment = Comment(rawValue: "\(result.outputText.suffix(6000))\(result.errorText)")
       #expect(report.failures == Self.expectedFailures, comment)

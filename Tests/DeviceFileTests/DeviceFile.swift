@@ -49,14 +49,16 @@ final class DeviceFile: Sendable {
     self.directory = directory
   }
 
-  /// Runs `body` with a device file of a server of its own.
+  /// Runs `body` with a device file of a server of its own, started by the command `launcher`.
   static func serve(
-    _ options: [String] = [], _ body: (DeviceFile) async throws -> Void
+    _ options: [String] = [], through launcher: [String] = [],
+    _ body: (DeviceFile) async throws -> Void
   ) async throws {
     let directory = try TemporaryDirectory(named: "v4l2enc-device")
     let path = directory.file("video")
-    let server = try Subprocess(
-      try builtBinary(named: "v4l2-virtual-encoder"), [path, "--foreground"] + options)
+    let command =
+      launcher + [try builtBinary(named: "v4l2-virtual-encoder"), path, "--foreground"] + options
+    let server = try Subprocess(command[0], Array(command.dropFirst()))
     let file = DeviceFile(path: path, server: server, directory: directory)
     do {
       try await eventually("the server is ready") {
