@@ -7,16 +7,28 @@ struct ComplianceTests {
   /// v4l-utils dropped.
   private static let expectedFailures = ["v4l2-test-codecs.cpp(35)"]
 
+  /// Whether a thread of v4l2-compliance did not get to run within a quarter of a second.
+  ///
+  /// It then calls the STREAMOFF of that thread late, or ends itself by destroying the thread's
+  /// object before the thread used it. Neither says anything of the device: the run is repeated.
+  private static func wasStarved(_ result: SubprocessResult) -> Bool {
+    result.outputText.contains("v4l2-test-buffers.cpp(2645): !thread_streamoff.done")
+      || result.errorText.contains("pure virtual method called")
+  }
+
   @Test(
     "finds no fault but the one that v4l-utils dropped",
     arguments: ["mplane", "splane"], [true, false])
   func findsNoFault(api: String, null: Bool) async throws {
-    // It gives threads 100 ms to do their work, which on a busy machine only those get that go first.
+    // On a busy machine its threads only keep its time limits when they go first.
     let first = ["nice", "-n", "-15"]
     let options = ["--api", api] + (null ? ["--backend", "null"] : [])
     try await DeviceFile.serve(options, through: first) { device in
-      let result = try await device.run(
-        first[0], first[1...] + ["v4l2-compliance", "-d", device.path, "-s"])
+      let arguments = first[1...] + ["v4l2-compliance", "-d", device.path, "-s"]
+      var result = try await device.run(first[0], Array(arguments))
+      for _ in 0..<3 where Self.wasStarved(result) {
+        result = try await device.run(first[0], Array(arguments))
+      }
       let report = ComplianceReport(result.outputText)
       let comment = Comment(rawValue: "\(result.outputText.suffix(6000))\(result.errorText)")
       #expect(report.failures == Self.expectedFailures, comment)
