@@ -24,7 +24,8 @@ def options():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--few", type=int, default=200, help="frames of a short run")
     parser.add_argument("--many", type=int, default=1200, help="frames of a long run")
-    parser.add_argument("--memory-frames", type=int, default=10_000)
+    parser.add_argument("--memory-frames", type=int, default=10_000,
+                        help="frames after which memory must have reached its bound")
     parser.add_argument("--output", default=os.path.join(ROOT, "docs", "benchmarks.md"))
     return parser.parse_args()
 
@@ -76,7 +77,7 @@ def run(chosen, work):
             ours, counter, chosen.few, chosen.many, output, os.path.join(work, "allocations"))
         print("memory", flush=True)
         piped = Client(ours.name, ["-" if part == source else part for part in ours.command])
-        samples = {chosen.memory_frames // 10, chosen.memory_frames // 2, chosen.memory_frames}
+        samples = {chosen.memory_frames // 10, chosen.memory_frames, 2 * chosen.memory_frames}
         memory = measure.memory(piped, samples, output)
 
     text = report.page(speeds, calls, allocations, memory, chosen)

@@ -127,7 +127,7 @@ def resident(pid):
 
 
 def memory(client: Client, samples, output):
-    """Feeds a client that reads standard input and samples resident memory after each number of frames."""
+    """Feeds a client by a pipe and samples its resident memory after each number of frames."""
     frames = max(samples)
     command = client.arguments(frames, output)
     picture = os.urandom(FRAME_BYTES)
