@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 import V4L2Encoder
@@ -22,7 +23,7 @@ extension KernelTests {
       ) { try Recording.frame($0, of: clip) }
     }
 
-    @Test("every frame of a 720p clip comes back, in order, as good as another client's")
+    @Test("every frame of a 720p clip comes back, in order, the same as another client's")
     func wholeClip() async throws {
       let count = Fixture.bigBuckBunny.frameCount
       let recording = try await record(count)
@@ -33,11 +34,13 @@ extension KernelTests {
       #expect(recording.statistics.framesSkipped == 0 && recording.events.isEmpty)
       let decoded = try await Recording.decode(recording.stream, in: directory)
       #expect(decoded.frameCount == count)
-      let ours = try decoded.lumaPSNR(against: clip)
-      let theirs = try await Recording.decode(try await gstreamer(), in: directory)
-      let reference = try theirs.lumaPSNR(against: clip)
-      #expect(abs(ours.overall - reference.overall) < 0.001)
-      #expect(ours.lowest > 25)
+      #expect(try decoded.lumaPSNR(against: clip).lowest > 25)
+      // Equal bytes have equal quality.
+      let reference = try await gstreamer()
+      #expect(FileManager.default.contentsEqual(atPath: recording.stream, andPath: reference))
+      let perFrame = Double(recording.statistics.deviceRequests) / Double(count)
+      let waits = Double(recording.statistics.waits) / Double(count)
+      #expect(perFrame <= 4.1 && waits <= 1.1, "\(perFrame) requests, \(waits) waits per frame")
     }
 
     /// The clip as GStreamer's element for the same device encodes it, at the same settings.

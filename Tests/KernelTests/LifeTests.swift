@@ -29,9 +29,16 @@ extension KernelTests {
     @Test("drain and encode again, a hundred times")
     func drains() async throws {
       let path = try KernelGuest.encoder()
-      let encoder = try await FWHTEncoder.open(Recording.configuration(), on: .path(path))
+      // Small pictures: what counts is the changes of state.
+      let size = VideoSize(width: 640, height: 360)
+      let encoder = try await FWHTEncoder.open(
+        Recording.configuration { $0.size = size }, on: .path(path))
       let reader = Recording.collect(encoder.packets)
-      let pictures = try (0..<3).map { try Recording.frame($0, of: clip) }
+      let pictures = try (0..<3).map { index in
+        try VideoFrame(
+          format: .i420, size: size, memory: FrameMemory(copying: clip.frame(index)),
+          presentationTime: Int64(index))
+      }
       for round in 0..<100 {
         // One frame, two or three: a drain meets the driver idle and busy.
         for var picture in pictures.prefix(round % 3 + 1) {

@@ -19,11 +19,22 @@ struct Recording {
   ///
   /// - Throws: `TestSupportError` when the runner of the guest did not say where it is.
   static func clip() throws -> PlanarVideo {
+    try PlanarVideo(
+      path: try file("bigbuckbunny.yuv"), width: size.width, height: size.height)
+  }
+
+  /// Two of its pictures in another raw format, one after the other.
+  ///
+  /// - Throws: `TestSupportError` as `clip`, and when there is no such file.
+  static func raw(named format: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: URL(fileURLWithPath: try file("two.\(format)"))))
+  }
+
+  private static func file(_ name: String) throws -> String {
     guard let directory = ProcessInfo.processInfo.environment["V4L2ENC_KERNEL_CLIPS"] else {
       throw TestSupportError("V4L2ENC_KERNEL_CLIPS is not set; run make test-kernel")
     }
-    return try PlanarVideo(
-      path: directory + "/bigbuckbunny.yuv", width: size.width, height: size.height)
+    return "\(directory)/\(name)"
   }
 
   static func configuration(

@@ -105,6 +105,8 @@ extension FrameConverter {
   package static func preferredTarget(
     for source: PixelFormat, among offered: [PixelFormat]
   ) -> PixelFormat? {
+    // Formats that differ in alpha alone cost the same to fill, but a driver may encode alpha.
+    if source.info != nil, offered.contains(source) { return source }
     var best: (format: PixelFormat, cost: Int)?
     for format in offered {
       guard let cost = cost(from: source, to: format), cost < best?.cost ?? .max else { continue }
