@@ -81,6 +81,7 @@ final class BentTransport: Transport {
 final class Gate: Sendable {
   private let isOpen = Locked(false)
 
+  var isOpenNow: Bool { isOpen.withLock { $0 } }
   func open() { isOpen.withLock { $0 = true } }
   func wait() { while !isOpen.withLock({ $0 }) { DeviceThread.sleep(.milliseconds(5)) } }
 }

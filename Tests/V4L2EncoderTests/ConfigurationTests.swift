@@ -79,8 +79,11 @@ import Testing
   @Test func microsecondsNeverOverflow() {
     let nanoseconds = configuration { $0.timeBase = Rational(1, 1_000_000_000) }
     #expect(nanoseconds.microseconds(5_000) == 5)
-    #expect(nanoseconds.microseconds(.max) == -1)
-    #expect(configuration().microseconds(.min) == -1)
+    #expect(nanoseconds.microseconds(.max) == .max / 1000)
+    #expect(configuration().microseconds(.min) == .min)
+    let slow = configuration { $0.timeBase = Rational(1, 25) }
+    #expect(slow.microseconds(.max) == .max)
+    #expect(configuration().microseconds(1_790_000_000_000_000) == 1_790_000_000_000_000)
   }
 
   @Test("rate control, bitrate, GOP, bounds, profile and level are always explicit")

@@ -55,11 +55,15 @@ public struct DeviceReport: Hashable, Sendable {
 /// The video devices of this machine.
 public enum DeviceCatalog {
   /// Examines every `/dev/video*` node, in numeric order.
+  ///
+  /// Blocks while each node is opened and asked; call it where that does no harm.
   public static func devices() -> [DeviceReport] {
     DeviceProbe.candidates().map { DeviceProbe.examine(path: $0, transport: KernelTransport()) }
   }
 
   /// Examines one device.
+  ///
+  /// Blocks while the node is opened and asked.
   public static func examine(_ selector: DeviceSelector) -> [DeviceReport] {
     switch selector.choice {
     case .automatic: devices()

@@ -131,7 +131,10 @@ public struct EncoderConfiguration: Hashable, Sendable {
     self.frameRate = frameRate
     self.timeBase = Rational(1, 1_000_000)
     self.rateControl = rateControl
-    self.keyFrameInterval = max(1, Int((frameRate.value * 2).rounded()))
+    let twoSeconds = (frameRate.value * 2).rounded()
+    // A rate that cannot be is refused when the encoder is opened, not here.
+    self.keyFrameInterval =
+      twoSeconds.isFinite ? Int(max(1, min(twoSeconds, 1_000_000))) : 1
     self.profile = nil
     self.level = nil
     self.quantizer = QuantizerRange()

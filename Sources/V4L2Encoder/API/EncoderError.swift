@@ -20,6 +20,8 @@ public struct EncoderError: Error, Hashable, Sendable {
     public static let deviceStalled = Code("deviceStalled")
     /// Packets wait to be read and nobody reads them.
     public static let consumerStalled = Code("consumerStalled")
+    /// Every input buffer is on loan, and somebody waits for one.
+    public static let buffersLent = Code("buffersLent")
     /// The driver cannot do what the configuration asks.
     public static let unsupported = Code("unsupported")
     /// The configuration contradicts itself or leaves its ranges.

@@ -36,7 +36,8 @@ public struct V4L2VideoEncoder<Codec: CodecTag>: VideoEncoder {
   /// Opens a device, negotiates formats and controls and allocates buffers.
   ///
   /// - Throws: `deviceUnavailable`, `notAnEncoder`, `deviceBusy`, `unsupported`,
-  ///   `invalidConfiguration`, `outOfMemory`, `deviceStalled` or `deviceLost`.
+  ///   `invalidConfiguration`, `outOfMemory`, `deviceStalled`, `deviceLost` or
+  ///   `protocolViolation`.
   public static nonisolated(nonsending) func open(
     _ configuration: EncoderConfiguration, on device: DeviceSelector = .automatic,
     observer: EncoderObserver = EncoderObserver()

@@ -41,7 +41,10 @@ public struct InputBuffer: ~Copyable, Sendable {
   ) throws(Failure) -> Result? {
     guard let engine, plane >= 0, plane < planeCount else { return nil }
     let layout = engine.writer.layout.planes[plane]
-    let range = layout.offset..<(layout.offset + layout.bytesPerLine * layout.rows)
+    // The last row may come without its padding.
+    let end = min(
+      layout.offset + layout.bytesPerLine * layout.rows, memory.planeLengths[layout.memoryPlane])
+    let range = layout.offset..<max(layout.offset, end)
     return try memory.withMutableBytes(ofPlane: layout.memoryPlane, range, body)
   }
 

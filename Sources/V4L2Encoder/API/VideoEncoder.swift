@@ -1,6 +1,9 @@
 /// What may be asked for one frame.
 public struct FrameOptions: Hashable, Sendable {
   /// Make this frame a key frame.
+  ///
+  /// Drivers read the request with the next frame they take: while earlier frames still wait in
+  /// the device, one of them may become the key frame.
   public var forceKeyFrame: Bool
 
   /// Creates options.
@@ -28,20 +31,25 @@ public protocol VideoEncoder: Sendable {
   ///
   /// The frame's bytes are copied or converted before the call returns.
   ///
-  /// - Throws: `invalidFrame`, `consumerStalled`, `deviceStalled`, `deviceLost`, `cancelled` or
-  ///   `closed`. After any of them no packet comes for this frame.
+  /// - Throws: `invalidFrame`; `consumerStalled` or `buffersLent` when no buffer becomes free;
+  ///   `unsupported` for a key frame on demand that the driver does not make; `deviceStalled`,
+  ///   `deviceLost`, `deviceBusy`, `outOfMemory`, `unsupported` or `protocolViolation` for what
+  ///   the device answers; `cancelled` or `closed`. After any of them no packet comes for this
+  ///   frame.
   nonisolated(nonsending) func encode(
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError)
 
   /// Lends the next mapped input buffer, to render into without a copy; suspends as `encode` does.
   ///
-  /// - Throws: `consumerStalled`, `deviceStalled`, `deviceLost`, `cancelled` or `closed`.
+  /// - Throws: as `encode(_:options:)`; `unsupported` when the encoder was opened for DMABUFs.
   nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer
 
   /// Queues a buffer that `nextInputBuffer` lent.
   ///
-  /// - Throws: as `encode(_:options:)`; a buffer from before a drain is an `invalidFrame`.
+  /// The buffer stays good over a drain. After an error it belongs to the encoder again.
+  ///
+  /// - Throws: as `encode(_:options:)`; `invalidFrame` for a buffer of another encoder.
   nonisolated(nonsending) func encode(
     _ buffer: consuming InputBuffer, presentationTime: Int64, duration: Int64,
     options: FrameOptions

@@ -14,7 +14,9 @@ package enum ConfigurationCheck {
       "picture size \(size): each side must be 1 to \(largestSide) pixels")
     let rate = configuration.frameRate
     try require(
-      rate.numerator > 0 && rate.denominator > 0 && rate.value <= 1000 && rate.value >= 0.001,
+      (1...Int(Int32.max)).contains(rate.numerator)
+        && (1...Int(Int32.max)).contains(rate.denominator) && rate.value <= 1000
+        && rate.value >= 0.001,
       "frame rate \(rate): must be between 0.001 and 1000 frames per second")
     let timeBase = configuration.timeBase
     try require(

@@ -13,17 +13,23 @@ final class Engine: Sendable {
   let report: NegotiationReport
   let writer: FrameWriter
   /// CAPTURE buffers (encoded bytes).
-  let outputs: [MappedBuffer]
+  let outputCount: Int
   let mailbox: PacketMailbox
   let core: Locked<EngineCore>
   /// Fulfilled when the device thread has given everything back.
   let exited = Deferred<Void>()
+  /// How many pictures a packet may overtake, as far as it is known from the controls.
+  let reorderDepth: Int
   private let defaultDuration: Int64
+  /// Makes the entry in the table and the request one step, so that the driver gets the frames of
+  /// several callers in the order of the table. A kernel driver's own queue lock would make those
+  /// callers wait for each other as well.
+  private let queuing = Locked(())
 
   init(
     device: EncoderDevice, codec: VideoCodec, configuration: EncoderConfiguration,
     observer: EncoderObserver, agreement: Negotiator.Agreement,
-    backing: InputBacking, outputs: [MappedBuffer]
+    backing: InputBacking
   ) {
     self.device = device
     self.codec = codec
@@ -31,14 +37,15 @@ final class Engine: Sendable {
     self.observer = observer
     self.report = agreement.report
     self.writer = agreement.writer
-    self.outputs = outputs
+    outputCount = agreement.report.outputBuffers
     let handle = device.handle
     mailbox = PacketMailbox(capacity: configuration.packetCapacity) { handle.wake() }
     defaultDuration = configuration.interval
+    reorderDepth = agreement.reorderDepth
     core = Locked(
       EngineCore(
         backing: backing, inputCount: agreement.report.inputBuffers,
-        timeline: DecodeTimeline(reorderDepth: configuration.bidirectionalFrames)))
+        timeline: DecodeTimeline(reorderDepth: agreement.reorderDepth)))
   }
 
   // MARK: - Frames
@@ -47,6 +54,7 @@ final class Engine: Sendable {
   nonisolated(nonsending) func encode(
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError) {
+    let start = MonotonicTime.now
     try writer.check(frame)
     var image: DMABUFImage?
     if case .dmabuf(let lent) = frame.storage { image = lent }
@@ -59,7 +67,7 @@ final class Engine: Sendable {
         }
         try queue(
           index, presentationTime: frame.presentationTime, duration: frame.duration,
-          options: options)
+          options: options, start: start)
         return
       case .imported:
         guard let image else {
@@ -67,7 +75,8 @@ final class Engine: Sendable {
           throw EncoderError(
             .invalidFrame, "the encoder was opened for DMABUF frames, this one is in memory")
         }
-        let refusal = try queueImported(image, index, frame: frame, options: options)
+        let refusal = try queueImported(
+          image, index, frame: frame, options: options, start: start)
         guard let refusal else { return }
         try await switchToCopies(refusal)
       }
@@ -76,7 +85,8 @@ final class Engine: Sendable {
 
   /// Queues a DMABUF; returns the errno when the driver refuses to import it.
   private func queueImported(
-    _ image: DMABUFImage, _ index: Int, frame: VideoFrame, options: FrameOptions
+    _ image: DMABUFImage, _ index: Int, frame: VideoFrame, options: FrameOptions,
+    start: MonotonicTime
   ) throws(EncoderError) -> Errno? {
     if let refusal = writer.importRefusal(frame.planes) {
       cancelReservation(of: index)
@@ -85,7 +95,7 @@ final class Engine: Sendable {
     do throws(EncoderError) {
       try queue(
         index, presentationTime: frame.presentationTime, duration: frame.duration,
-        options: options, image: image)
+        options: options, start: start, image: image)
       return nil
     } catch {
       guard error.operation == "VIDIOC_QBUF", let errno = error.errno,
@@ -128,6 +138,7 @@ final class Engine: Sendable {
   nonisolated(nonsending) func encode(
     heldIndex: Int, presentationTime: Int64, duration: Int64, options: FrameOptions
   ) async throws(EncoderError) {
+    let start = MonotonicTime.now
     let index: Int
     do throws(EncoderError) {
       index = try await reserve(heldIndex: heldIndex)
@@ -135,7 +146,9 @@ final class Engine: Sendable {
       giveBack(heldIndex)
       throw error
     }
-    try queue(index, presentationTime: presentationTime, duration: duration, options: options)
+    try queue(
+      index, presentationTime: presentationTime, duration: duration, options: options,
+      start: start)
   }
 
   /// Lends a buffer without promising a frame: a loan does not hold up a drain.
@@ -163,7 +176,7 @@ final class Engine: Sendable {
     if let index = try tryToReserve(heldIndex: heldIndex, image: image) { return index }
     // The device may be done with a frame that nobody has fetched yet. Under pressure the device
     // thread asks for it anyway, and asking here too would be one request in vain per frame.
-    if heldIndex == nil, !core.withLock({ $0.isUnderPressure }), reclaimOneInput(),
+    if heldIndex == nil, !core.withLock({ $0.isUnderPressure }), reclaimOneInputInTransit(),
       let index = try tryToReserve(heldIndex: nil, image: image)
     {
       return index
@@ -174,7 +187,7 @@ final class Engine: Sendable {
         let mustWake = core.withLock { core -> Bool in
           core.inputWaiters.append(
             EngineCore.InputWaiter(
-              identity: identity, heldIndex: heldIndex, suspension: suspension))
+              identity: identity, heldIndex: heldIndex, since: .now, suspension: suspension))
           core.isUnderPressure = true
           return core.waitsFor.map { !$0.contains(.output) } ?? false
         }
@@ -194,7 +207,7 @@ final class Engine: Sendable {
     heldIndex: Int?, image: DMABUFImage?
   ) throws(EncoderError) -> Int? {
     let (result, mustWake) = core.withLock { core -> (Result<Int?, EncoderError>, Bool) in
-      guard core.inputWaiters.isEmpty else { return (.success(nil), false) }
+      guard heldIndex != nil || core.inputWaiters.isEmpty else { return (.success(nil), false) }
       switch core.machine.admit() {
       case .proceed: break
       case .wait: return (.success(nil), false)
@@ -213,22 +226,34 @@ final class Engine: Sendable {
 
   private func queue(
     _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
-    image: DMABUFImage? = nil
+    start: MonotonicTime, image: DMABUFImage? = nil
+  ) throws(EncoderError) {
+    try queuing.withLock { _ throws(EncoderError) in
+      try queueInTurn(
+        index, presentationTime: presentationTime,
+        duration: duration > 0 ? duration : defaultDuration, options: options, start: start,
+        image: image)
+    }
+    core.withLock { $0.statistics.framesIn += 1 }
+    settle(queued: true)
+  }
+
+  private func queueInTurn(
+    _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
+    start: MonotonicTime, image: DMABUFImage?
   ) throws(EncoderError) {
     if options.forceKeyFrame { try forceKeyFrame(index) }
-    let duration = duration > 0 ? duration : defaultDuration
     let microseconds = configuration.microseconds(presentationTime)
-    let now = MonotonicTime.now
     let key = core.withLock { core in
       // A rest may have been long: the device's time to answer starts with its first frame.
-      if core.pool.heldByDriver == 0 { core.lastProgress = now }
+      if core.pool.heldByDriver == 0 { core.lastProgress = .now }
       core.pool.handToDriver(index)
       if let image { core.attach(image, to: index) }
       core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)
       core.statistics.deviceRequests += 1
       return core.pending.insert(
         presentationTime: presentationTime, duration: duration, microseconds: microseconds,
-        at: now)
+        at: start)
     }
     do throws(Errno) {
       try device.handle.queueFrame(
@@ -244,14 +269,12 @@ final class Engine: Sendable {
         core.timeline.frameSkipped(presentationTime: presentationTime)
         core.pool.takeBackFromDriver(index)
         core.pool.release(index)
-        if failure.code == .deviceLost { core.machine.fail(failure) }
       }
+      if failure.code == .deviceLost { fail(failure) }
       settle(queued: false)
       if failure.code == .deviceLost { device.handle.wake() }
       throw failure
     }
-    core.withLock { $0.statistics.framesIn += 1 }
-    settle(queued: true)
   }
 
   private func forceKeyFrame(_ index: Int) throws(EncoderError) {
@@ -309,8 +332,12 @@ final class Engine: Sendable {
 
   /// Asks the device thread to clean up and end; does not wait for it.
   func requestClose() {
-    core.withLock { core in core.machine.close() }
-    mailbox.finish(.success(()))
+    let failure = core.withLock { core -> EncoderError? in
+      defer { core.machine.close() }
+      if case .failed(let error) = core.machine.state { return error }
+      return nil
+    }
+    mailbox.finish(failure.map { .failure($0) } ?? .success(()))
     device.handle.wake()
     resumeWaiters()
   }
@@ -318,12 +345,31 @@ final class Engine: Sendable {
   // MARK: - Waiters
 
   /// Resumes everybody who need not wait any longer, outside the lock.
+  ///
+  /// Looking for them may find that somebody waits for a restart, which is the device thread's.
   func resumeWaiters() {
     while let resumption = core.withLock({ $0.nextResumption() }) { resumption.resume() }
+    if core.withLock({ $0.machine.hasCommand }) { device.handle.wake() }
   }
 
   private func cancelWaiter(_ identity: UInt64) {
     core.withLock { $0.cancelled(identity) }?.resume()
+  }
+
+  /// Fetches one OUTPUT buffer (raw frame) on a caller's thread, if the driver is done with one.
+  ///
+  /// The request counts as a frame in transit: neither a restart nor the end of the session comes
+  /// between the request and the entry in the table.
+  private func reclaimOneInputInTransit() -> Bool {
+    let isAllowed = core.withLock { core -> Bool in
+      guard core.machine.state == .streaming, core.pool.heldByDriver > 0 else { return false }
+      core.machine.frameReserved()
+      return true
+    }
+    guard isAllowed else { return false }
+    let hasReclaimed = reclaimOneInput()
+    settle(queued: false)
+    return hasReclaimed
   }
 
   /// Fetches one OUTPUT buffer (raw frame) that the driver is done with.
@@ -337,9 +383,7 @@ final class Engine: Sendable {
     }
     guard let memory else { return false }
     do throws(Errno) {
-      guard
-        case .buffer(let buffer) = try device.handle.dequeue(
-          device.outputType, memory: memory)
+      guard case .buffer(let buffer) = try device.handle.dequeue(device.outputType, memory: memory)
       else { return false }
       let (isOurs, image) = core.withLock { core -> (Bool, DMABUFImage?) in
         core.lastProgress = .now
@@ -374,33 +418,37 @@ final class Engine: Sendable {
       return true
     }
     guard mustStart else { return }
-    let patience = configuration.deadlines.progress + .seconds(1)
-    Task.detached { [self] in
+    Task.detached { [weak self, deadlines = configuration.deadlines] in
+      let patience = deadlines.progress + .seconds(1)
       while true {
-        let before = core.withLock { $0.heartbeat }
+        guard let before = self?.core.withLock({ $0.heartbeat }) else { return }
         try? await Task.sleep(for: patience)
-        enum Finding { case idle, alive, stuck }
-        let finding = core.withLock { core -> Finding in
-          guard core.hasWaiters, !core.hasExited else {
-            core.isWatched = false
-            return .idle
-          }
-          return core.heartbeat == before ? .stuck : .alive
-        }
-        switch finding {
-        case .alive: continue
-        case .idle: return
-        case .stuck:
-          fail(
-            EncoderError(
-              .deviceStalled,
-              "\(device.path) has not returned from a request for \(patience); "
-                + "open the encoder again"))
-          core.withLock { $0.isWatched = false }
-          return
-        }
+        // A restart may take as long as setting up does.
+        if self?.isRestarting(since: before) == true { try? await Task.sleep(for: deadlines.setup) }
+        guard let self, self.isWorthWatching(since: before, patience: patience) else { return }
       }
     }
+  }
+
+  private func isRestarting(since heartbeat: UInt64) -> Bool {
+    core.withLock { $0.heartbeat == heartbeat && $0.machine.state == .restarting }
+  }
+
+  /// Ends the session if the device thread has stood still; false when nobody waits any more.
+  private func isWorthWatching(since heartbeat: UInt64, patience: Duration) -> Bool {
+    let (isWaitedFor, hasStood) = core.withLock { core -> (Bool, Bool) in
+      let isWaitedFor = core.hasWaiters && !core.hasExited
+      let hasStood = core.heartbeat == heartbeat
+      if !isWaitedFor || hasStood { core.isWatched = false }
+      return (isWaitedFor, hasStood)
+    }
+    guard isWaitedFor else { return false }
+    guard hasStood else { return true }
+    fail(
+      EncoderError(
+        .deviceStalled,
+        "\(device.path) has not returned from a request for \(patience); open the encoder again"))
+    return false
   }
 }
 
@@ -409,15 +457,13 @@ extension EncoderConfiguration {
   var interval: Int64 {
     let seconds = Double(frameRate.denominator) / Double(frameRate.numerator)
     let units = seconds * Double(timeBase.denominator) / Double(timeBase.numerator)
-    return max(1, Int64(min(units.rounded(), 1e15)))
+    return units.isFinite ? max(1, Int64(max(1, min(units.rounded(), 1e15)))) : 1
   }
 
-  /// A time in microseconds, or -1 where that is beyond the range.
+  /// A time in microseconds, at the ends of the range where it is beyond.
   func microseconds(_ time: Int64) -> Int64 {
-    let (product, overflow) = time.multipliedReportingOverflow(by: Int64(timeBase.numerator))
-    guard !overflow else { return -1 }
-    let (scaled, tooLarge) = product.multipliedReportingOverflow(by: 1_000_000)
-    guard !tooLarge else { return -1 }
-    return scaled / Int64(timeBase.denominator)
+    let exact =
+      Int128(time) * Int128(timeBase.numerator) * 1_000_000 / Int128(max(1, timeBase.denominator))
+    return Int64(clamping: exact)
   }
 }

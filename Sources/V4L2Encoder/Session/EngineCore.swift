@@ -4,6 +4,8 @@ struct EngineCore {
   struct InputWaiter {
     let identity: UInt64
     let heldIndex: Int?
+    /// When the waiting began.
+    let since: MonotonicTime
     let suspension: Suspension<Result<Int, EncoderError>>
   }
 
@@ -40,10 +42,11 @@ struct EngineCore {
   var captureHeld = 0
   /// When the driver last gave a buffer back, or got its first frame after a rest.
   var lastProgress = MonotonicTime.now
+  /// The fewest frames that were still inside the device after a packet came out: what it keeps
+  /// back when nothing new comes. Nil before the first packet.
+  var framesKeptBack: Int?
   /// Whether `encode` outruns the device, so that the loop had better wait for OUTPUT buffers too.
   var isUnderPressure = false
-  /// Whether the driver answered that it knows no stop command.
-  var hasNoStopCommand = false
   /// What the loop waits for now; nil while it works.
   var waitsFor: Readiness?
   /// Counts the loop's rounds, so that a loop that hangs in a request is found out.
@@ -103,18 +106,32 @@ struct EngineCore {
     if !drainWaiters.isEmpty, machine.state == .drained || machine.state == .streaming {
       return .drain(drainWaiters.removeFirst().suspension, .success(()))
     }
-    guard let waiter = inputWaiters.first, waiter.heldIndex != nil || pool.hasFree else {
-      return nil
-    }
+    guard !inputWaiters.isEmpty else { return nil }
     switch machine.admit() {
     case .proceed: break
     case .wait, .restart: return nil
     case .refuse(let error): return failedResumption(error)
     }
-    guard let index = waiter.heldIndex ?? pool.reserve() else { return nil }
-    inputWaiters.removeFirst()
+    // Whoever holds a buffer waits for nothing that somebody before him could use.
+    let position = inputWaiters.firstIndex { $0.heldIndex != nil || pool.hasFree }
+    guard let position, let index = inputWaiters[position].heldIndex ?? pool.reserve() else {
+      return nil
+    }
+    let waiter = inputWaiters.remove(at: position)
     machine.frameReserved()
     return .input(waiter.suspension, .success(index))
+  }
+
+  /// Takes a waiter who waits for a buffer while every one of them is on loan.
+  mutating func nextHopelessWaiter(
+    since deadline: MonotonicTime, _ error: EncoderError
+  ) -> Resumption? {
+    guard machine.state == .streaming, pool.heldByDriver == 0, !pool.hasFree,
+      machine.framesInTransit == 0
+    else { return nil }
+    let position = inputWaiters.firstIndex { $0.heldIndex == nil && $0.since <= deadline }
+    guard let position else { return nil }
+    return .input(inputWaiters.remove(at: position).suspension, .failure(error))
   }
 
   /// Takes any waiter to tell him of a failure.

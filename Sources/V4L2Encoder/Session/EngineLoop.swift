@@ -10,9 +10,16 @@ struct EngineLoop: ~Copyable {
   /// Since when the driver reports an error condition without anything to dequeue.
   private var errorSince: MonotonicTime?
   private var hasReportedSize = false
+  /// CAPTURE buffers (encoded bytes); only this thread reads them.
+  private var outputs: [MappedBuffer]
+  /// Whether the last wait ended without anything to dequeue.
+  private var isQuiet = true
+  /// Events cannot be read, so they must not end a wait either.
+  private var ignoresEvents = false
 
-  init(engine: Engine) {
+  init(engine: Engine, outputs: [MappedBuffer]) {
     self.engine = engine
+    self.outputs = outputs
     device = engine.device
     handle = engine.device.handle
     assembler = PacketAssembler(codec: engine.codec)
@@ -29,7 +36,10 @@ struct EngineLoop: ~Copyable {
         cleanUp()
         return
       case .wait(let interest, let deadline):
-        if let ready = wait(for: interest, until: deadline) { handleReady(ready, hasRoom: hasRoom) }
+        let ready = wait(for: interest, until: deadline)
+        if let ready { handleReady(ready, hasRoom: hasRoom) }
+        // A device that reports buffers is not silent, even if they cannot be taken yet.
+        isQuiet = ready?.isDisjoint(with: [.capture, .output]) ?? true
         checkDeadlines(hasRoom: hasRoom)
       }
     }
@@ -54,6 +64,7 @@ struct EngineLoop: ~Copyable {
     let missingSince = roomMissingSince
     let roomCameBack = hasRoom && hadNoRoom
     let isErring = errorSince != nil
+    let mustIgnoreEvents = ignoresEvents
     return engine.core.withLock { core -> Step in
       core.heartbeat &+= 1
       // The device had to rest because of the reader: its own time starts again.
@@ -65,12 +76,14 @@ struct EngineLoop: ~Copyable {
       case .exit: return .exit
       case nil: break
       }
-      var interest: Readiness = .event
+      var interest: Readiness = mustIgnoreEvents ? [] : .event
       if core.captureHeld > 0, hasRoom, core.machine.expectsPackets { interest.insert(.capture) }
       let wantsInputs = !core.inputWaiters.isEmpty || core.isUnderPressure
-      if wantsInputs, core.pool.heldByDriver > 0 { interest.insert(.output) }
+      if wantsInputs, core.pool.heldByDriver > 0, core.machine.expectsPackets {
+        interest.insert(.output)
+      }
       var limit = deadlines.progress
-      if case .draining(endIsNear: true) = core.machine.state { limit = deadlines.silence }
+      if case .draining(let sign) = core.machine.state { limit = deadlines.patience(after: sign) }
       if isErring { limit = .milliseconds(10) }
       var deadline = now + limit
       if let missingSince { deadline = min(deadline, missingSince + deadlines.consumer) }
@@ -136,13 +149,11 @@ struct EngineLoop: ~Copyable {
       guard try handle.dequeueEvent() else { return }
       engine.core.withLock { $0.machine.endOfStreamAnnounced() }
     } catch {
-      // ENOENT: somebody else's event, or none; the next wait tells.
-      if EncoderError("VIDIOC_DQEVENT", error, device: device.path, while: "reading an event").code
-        == .deviceLost
-      {
-        engine.fail(
-          EncoderError("VIDIOC_DQEVENT", error, device: device.path, while: "reading an event"))
-      }
+      let failure = EncoderError(
+        "VIDIOC_DQEVENT", error, device: device.path, while: "reading an event")
+      if failure.code == .deviceLost { engine.fail(failure) }
+      // POLLPRI would stay set and the loop would spin; drains have other endings.
+      ignoresEvents = true
     }
   }
 
@@ -183,34 +194,33 @@ struct EngineLoop: ~Copyable {
 
   private mutating func accept(_ buffer: DequeuedBuffer) {
     let capacity =
-      engine.outputs.indices.contains(buffer.index)
-      ? engine.outputs[buffer.index].planeLengths[0] : -1
+      outputs.indices.contains(buffer.index)
+      ? outputs[buffer.index].planeLengths[0] : -1
     guard buffer.bytesUsed <= capacity, buffer.dataOffset <= max(buffer.bytesUsed, 0) else {
       engine.fail(
         EncoderError(
           .protocolViolation, operation: "VIDIOC_DQBUF",
           "\(device.path) returned buffer \(buffer.index) with bytes \(buffer.dataOffset)…"
-            + "\(buffer.bytesUsed), which its \(engine.outputs.count) buffers do not have"))
+            + "\(buffer.bytesUsed), which its \(outputs.count) buffers do not have"))
       return
     }
     let payload = buffer.dataOffset..<buffer.bytesUsed
     let data =
-      payload.isEmpty ? nil : engine.outputs[buffer.index].copy(payload, after: assembler.carry)
-    let isLast = buffer.flags.contains(.last)
-    engine.core.withLock { core in
+      payload.isEmpty ? nil : outputs[buffer.index].copy(payload, after: assembler.carry)
+    let isLast = engine.core.withLock { core -> Bool in
       core.captureHeld -= 1
       core.lastProgress = .now
+      guard case .draining = core.machine.state else { return false }
+      return buffer.flags.contains(.last)
     }
+    // First the packet: what is out must not be lost when its buffer cannot be returned.
+    if let data { deliver(data, buffer) }
     // After LAST the buffers wait for the restart, which queues them all.
     if !isLast { queueCaptureBuffer(buffer.index) }
-    if let data { deliver(data, buffer) }
     let ends = engine.core.withLock { core in
-      if core.machine.captureDequeued(
+      core.framesKeptBack = min(core.framesKeptBack ?? .max, core.pending.count)
+      return core.machine.captureDequeued(
         isLast: isLast, isEmpty: payload.isEmpty, nothingPending: core.pending.isEmpty)
-      {
-        return true
-      }
-      return core.hasNoStopCommand && core.pending.isEmpty && core.machine.pendingTableEmptied()
     }
     if ends { finishDrain() }
   }
@@ -229,12 +239,19 @@ struct EngineLoop: ~Copyable {
   }
 
   private mutating func deliver(_ data: PacketData, _ buffer: DequeuedBuffer) {
-    guard
-      case .picture(let data, let isKeyFrame, let hasParameterSets) = assembler.accept(data)
-    else { return }
+    let picture: (data: PacketData, isKeyFrame: Bool, hasParameterSets: Bool)
+    switch assembler.accept(data) {
+    case .headersOnly: return
+    case .unusable:
+      engine.observer.event?(.unmatchedPacket(byteCount: data.byteCount))
+      return
+    case .picture(let data, let isKeyFrame, let hasParameterSets):
+      picture = (data, isKeyFrame, hasParameterSets)
+    }
+    let (data, isKeyFrame, hasParameterSets) = picture
     reportStreamSize()
     let isCorrupt = buffer.flags.contains(.error)
-    let reorderDepth = engine.configuration.bidirectionalFrames
+    let reorderDepth = max(engine.reorderDepth, assembler.reorderDepth)
     let copiesTime = buffer.flags.contains(.timestampCopy)
     let now = MonotonicTime.now
     var skipped: [Int64] = []
@@ -293,9 +310,10 @@ struct EngineLoop: ~Copyable {
           EncoderError("VIDIOC_ENCODER_CMD", error, device: device.path, while: "draining"))
         return
       }
-      // The driver has no such command: every frame's packet is the end.
+      // The driver has no such command: every frame's packet is the end, or a long silence when
+      // the last frames were skipped.
       let ends = engine.core.withLock { core in
-        core.hasNoStopCommand = true
+        core.machine.stopIsUnknown()
         return core.pending.isEmpty && core.machine.pendingTableEmptied()
       }
       if ends { finishDrain() }
@@ -353,20 +371,49 @@ struct EngineLoop: ~Copyable {
           .consumerStalled,
           "nobody has read packets for \(deadlines.consumer); read `packets` from another task"))
     }
-    guard hasRoom else { return }
+    let oldest = MonotonicTime(
+      nanoseconds: now.nanoseconds - deadlines.progress.inNanoseconds)
+    let allLent = EncoderError(
+      .buffersLent,
+      "all input buffers are on loan; give one back, or open the encoder with more")
+    while let resumption = engine.core.withLock({ core in
+      core.nextHopelessWaiter(since: oldest, allLent)
+    }) { resumption.resume() }
+    if hasRoom { judgeProgress(now) }
+  }
+
+  /// Tells a device that is done, or rests, from one that is stuck.
+  private mutating func judgeProgress(_ now: MonotonicTime) {
+    let deadlines = engine.configuration.deadlines
+    let interval = engine.configuration.frameRate.value
+    let patience = max(deadlines.progress, .seconds(interval > 0 ? 3 / interval : 0))
+    let mustLook = engine.core.withLock { core -> Bool in
+      guard case .draining(let sign) = core.machine.state else {
+        return now - core.lastProgress >= patience
+      }
+      return now - core.lastProgress >= deadlines.patience(after: sign)
+    }
+    guard mustLook else { return }
+    // Frames that the device is done with were not fetched while nobody wanted their buffers.
+    while engine.core.withLock({ $0.machine.expectsPackets }), engine.reclaimOneInput() {}
     enum Finding { case fine, drained, stalled(String) }
-    let reorders = engine.configuration.bidirectionalFrames > 0
+    let isSilent = isQuiet
     let finding = engine.core.withLock { core -> Finding in
       let rest = now - core.lastProgress
       switch core.machine.state {
-      case .draining(let endIsNear):
-        if endIsNear, rest >= deadlines.silence, core.machine.silencePassed() { return .drained }
+      case .draining(let sign):
+        guard rest >= deadlines.patience(after: sign) else { return .fine }
+        // A frame that the driver still holds is still being encoded.
+        let isDone = (isSilent && core.pool.heldByDriver == 0) || rest >= deadlines.progress
+        if isDone, core.machine.silencePassed() { return .drained }
         guard rest >= deadlines.progress else { return .fine }
         return .stalled("did not finish the drain; \(core.pending.count) frames are missing")
       case .streaming, .stopping:
-        // A codec that reorders may keep a frame until the next one comes.
-        let holdsFrames = core.pool.heldByDriver > (reorders ? core.pool.count - 1 : 0)
-        guard holdsFrames, core.captureHeld > 0, rest >= deadlines.progress else { return .fine }
+        guard rest >= patience, core.pool.heldByDriver > 0 else { return .fine }
+        // A device may keep frames back until more come: then nobody waits for it.
+        let owesPackets = core.framesKeptBack.map { core.pending.count > $0 } ?? false
+        let isAwaited = !core.inputWaiters.isEmpty || !core.pool.hasFree
+        guard owesPackets || isAwaited else { return .fine }
         return .stalled("returned none of \(core.pool.heldByDriver) frames")
       case .drained, .restarting, .failed, .closed: return .fine
       }
@@ -378,8 +425,9 @@ struct EngineLoop: ~Copyable {
       engine.fail(
         EncoderError(
           .deviceStalled,
-          "\(device.path) \(what) within \(deadlines.progress); open the encoder again"))
+          "\(device.path) \(what) within \(patience); open the encoder again"))
     }
+    engine.resumeWaiters()
   }
 
   private func failWaiters(_ error: EncoderError) {
@@ -392,21 +440,52 @@ struct EngineLoop: ~Copyable {
 
   /// Gives buffers and device back, once no caller is inside a request any more.
   private mutating func cleanUp() {
+    waitForCallers()
+    let error = engine.core.withLock { $0.machine.terminalError }
+    if let error, error.code != .closed { engine.mailbox.finish(.failure(error)) }
+    engine.resumeWaiters()
+    // What fails from here on fails because the device is gone; closing it is all that is left.
+    // STREAMOFF also releases a caller whose QBUF waits inside the driver.
+    try? engine.stopStreaming()
+    waitForCallers()
+    let (images, memory) = engine.core.withLock { core -> ([DMABUFImage], BufferMemory) in
+      let images = core.detachAll()
+      let memory = core.backing.memory
+      core.backing = .mapped([])
+      return (images, memory)
+    }
+    withExtendedLifetime(images) {}
+    // A mapping keeps a kernel device open behind its closed descriptor; those on loan go when
+    // their holders drop them.
+    outputs = []
+    let isAlone = engine.core.withLock { $0.machine.framesInTransit == 0 }
+    if isAlone {
+      _ = try? handle.requestBuffers(device.captureType, count: 0)
+      _ = try? handle.requestBuffers(device.outputType, count: 0, memory: memory)
+      // Else the caller keeps the descriptor, so that its number is not given to another file
+      // under him; it is closed with the last reference to the handle.
+      handle.close()
+    }
+    engine.core.withLock { $0.hasExited = true }
+    engine.exited.fulfill(())
+  }
+
+  private func waitForCallers() {
     let deadline = MonotonicTime.now + engine.configuration.deadlines.progress
     while engine.core.withLock({ $0.machine.framesInTransit > 0 }), MonotonicTime.now < deadline {
       DeviceThread.sleep(.milliseconds(1))
     }
-    let error = engine.core.withLock { $0.machine.terminalError }
-    if let error, error.code != .closed { engine.mailbox.finish(.failure(error)) }
-    engine.resumeWaiters()
-    // What fails here fails because the device is gone; closing it is all that is left to do.
-    try? engine.stopStreaming()
-    let images = engine.core.withLock { $0.detachAll() }
-    withExtendedLifetime(images) {}
-    // A caller that is still inside a request keeps the descriptor, so that its number is not
-    // given to another file under it.
-    if engine.core.withLock({ $0.machine.framesInTransit == 0 }) { handle.close() }
-    engine.core.withLock { $0.hasExited = true }
-    engine.exited.fulfill(())
+  }
+}
+
+extension Deadlines {
+  /// How long nothing may come before a drain with such a sign of its end is over.
+  fileprivate func patience(after sign: SessionStateMachine.EndSign) -> Duration {
+    switch sign {
+    case .none: progress
+    // An encoder may need long for the frame after a skipped one.
+    case .vague: max(silence, progress / 2)
+    case .announced: silence
+    }
   }
 }

@@ -1,9 +1,11 @@
 extension Engine {
   /// Opens and configures a device; runs on the device thread, since any of it may block.
+  ///
+  /// The second part of the result are the CAPTURE buffers, which belong to the event loop.
   static func open(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, path: String,
     transport: any Transport, observer: EncoderObserver
-  ) throws(EncoderError) -> Engine {
+  ) throws(EncoderError) -> (Engine, [MappedBuffer]) {
     let handle: any DeviceHandle
     do throws(Errno) {
       handle = try transport.open(path)
@@ -22,7 +24,7 @@ extension Engine {
   private static func configure(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, path: String,
     handle: any DeviceHandle, observer: EncoderObserver
-  ) throws(EncoderError) -> Engine {
+  ) throws(EncoderError) -> (Engine, [MappedBuffer]) {
     let finding = DeviceProbe.examine(path: path, handle: handle)
     guard let capabilities = finding.capabilities, finding.report.refusal == nil else {
       throw EncoderError(
@@ -48,9 +50,9 @@ extension Engine {
       try? handle.subscribeEndOfStream()
       let engine = Engine(
         device: device, codec: codec, configuration: configuration, observer: observer,
-        agreement: agreement, backing: backing, outputs: outputs)
+        agreement: agreement, backing: backing)
       try engine.startStreaming()
-      return engine
+      return (engine, outputs)
     } catch {
       guard error.errno == .invalidArgument else {
         throw EncoderError(error.operation, error.errno, device: path, while: action)
@@ -106,7 +108,7 @@ extension Engine {
   func startStreaming() throws(DeviceRequestError) {
     var operation = "VIDIOC_QBUF"
     do throws(Errno) {
-      for index in outputs.indices {
+      for index in 0..<outputCount {
         try device.handle.queueEmpty(device.captureType, index: index)
         core.withLock { $0.captureHeld += 1 }
       }

@@ -25,6 +25,8 @@ package struct Negotiator {
     package var report: NegotiationReport
     package var writer: FrameWriter
     package var minimumInputBuffers: Int
+    /// How many pictures a packet may overtake: the B-frames that the driver granted.
+    package var reorderDepth: Int
   }
 
   package mutating func negotiate() throws(EncoderError) -> Agreement {
@@ -51,7 +53,9 @@ package struct Negotiator {
     decideOnZeroCopy(writer)
     report.isPassThrough = writer.isPassThrough
     report.conversion = writer.conversion
-    return Agreement(report: report, writer: writer, minimumInputBuffers: minimumInputBuffers())
+    return Agreement(
+      report: report, writer: writer, minimumInputBuffers: minimumInputBuffers(),
+      reorderDepth: grantedReorderDepth())
   }
 
   // MARK: - Formats
@@ -236,7 +240,8 @@ package struct Negotiator {
       ("ycbcr_enc", asked.matrix.rawValue, granted.matrix),
       ("quantization", asked.range.rawValue, granted.quantization),
     ]
-    for (name, wanted, got) in parts where wanted != got {
+    // Zero leaves the part to the driver.
+    for (name, wanted, got) in parts where wanted != got && wanted != 0 {
       note("colour \(name): asked for \(wanted), the driver keeps \(got)")
     }
     report.color = ColorDescription(
@@ -289,7 +294,7 @@ package struct Negotiator {
           direction, device.bufferType(direction), asked)
         guard granted.denominator > 0, granted.numerator > 0 else { continue }
         report.frameRate = granted
-        if granted.numerator * asked.denominator != asked.numerator * granted.denominator {
+        if abs(granted.value - asked.value) > asked.value * 1e-9 {
           note("frame rate: asked for \(asked), the driver takes \(granted)")
         }
       } catch {
@@ -342,8 +347,11 @@ package struct Negotiator {
       codec: codec, size: report.visibleSize, frameRate: configuration.frameRate,
       bitrate: bitrate, profile: profile)
     if let level = configuration.level {
-      if let computed, computed.menuValue > level.menuValue {
-        note("level \(level.name): size, rate and bitrate need level \(computed.name)")
+      if let refusal = level.refusal(
+        size: report.visibleSize, frameRate: configuration.frameRate, bitrate: bitrate,
+        profile: profile)
+      {
+        note(refusal + (computed.map { "; level \($0.name) would do" } ?? ""))
       }
       return level
     }
@@ -401,6 +409,19 @@ package struct Negotiator {
   private func minimumInputBuffers() -> Int {
     let minimum = try? device.handle.control(.minBuffersForOutput)
     return Int(clamping: min(max(minimum ?? 1, 1), 32))
+  }
+
+  /// A driver may keep B-frames that nobody asked for.
+  private func grantedReorderDepth() -> Int {
+    let outcome = report.controls.last { $0.id == ControlID.bFrames.rawValue }
+    switch outcome?.result {
+    case .adjusted(let granted): return Int(clamping: max(0, min(granted, 16)))
+    case .applied, .unverified: return configuration.bidirectionalFrames
+    case .unsupported, nil: return 0
+    case .refused:
+      // What is in force instead is unknown; expecting too many only delays a report.
+      return 16
+    }
   }
 
   private mutating func note(_ difference: String) { report.differences.append(difference) }

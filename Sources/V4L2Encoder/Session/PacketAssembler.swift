@@ -7,6 +7,8 @@ package struct PacketAssembler: Sendable {
   package enum Outcome: Sendable {
     /// No picture inside; kept for the next one.
     case headersOnly
+    /// Nothing of the codec's syntax inside, or more than any headers have.
+    case unusable
     /// An access unit with a picture.
     case picture(PacketData, isKeyFrame: Bool, hasParameterSets: Bool)
   }
@@ -20,6 +22,8 @@ package struct PacketAssembler: Sendable {
   package private(set) var carry: [UInt8] = []
   /// The picture size that the stream names for itself, once it is known.
   package private(set) var streamSize: VideoSize?
+  /// How many pictures may overtake another one in this stream, as far as it says so itself.
+  package private(set) var reorderDepth = 0
 
   package init(codec: VideoCodec) {
     self.codec = codec
@@ -31,13 +35,20 @@ package struct PacketAssembler: Sendable {
   package mutating func accept(_ data: PacketData) -> Outcome {
     let info = AccessUnitInspector.inspect(data.bytes, codec: codec)
     guard info.hasPicture else {
-      carry = data.byteCount <= Self.carryLimit ? data.array : []
+      var units = NALUnits(data.bytes)
+      guard units.next() != nil, data.byteCount <= Self.carryLimit else {
+        carry.removeAll(keepingCapacity: true)
+        return .unusable
+      }
+      carry = data.array
       return .headersOnly
     }
     if !carry.isEmpty { carry.removeAll(keepingCapacity: true) }
     if let size = info.pictureSize { streamSize = size }
     if info.hasAnyParameterSet, cache.update(from: data.bytes, info: info) {
-      streamSize = cache.sequenceParameterSet?.visibleSize ?? streamSize
+      let sequence = cache.sequenceParameterSet
+      streamSize = sequence?.visibleSize ?? streamSize
+      reorderDepth = sequence?.reorderDepth ?? 0
     }
     guard info.isKeyFrame, !info.hasAllParameterSets else {
       return .picture(
@@ -48,7 +59,8 @@ package struct PacketAssembler: Sendable {
       return .picture(data, isKeyFrame: true, hasParameterSets: false)
     }
     return .picture(
-      data.inserting(sets, at: info.insertionOffset), isKeyFrame: true, hasParameterSets: true)
+      data.inserting(sets, at: info.insertionOffset), isKeyFrame: true,
+      hasParameterSets: cache.isComplete)
   }
 
   /// The queues were restarted: what was carried belongs to nothing any more.

@@ -1,26 +1,42 @@
 /// A bounded hand-over of packets from the device thread to one reader.
 package final class PacketMailbox: Sendable {
   private struct State {
-    var packets: [EncodedPacket] = []
-    /// Index of the oldest packet; those before it are taken.
+    /// A ring: a packet that was taken is not kept alive by its place.
+    var slots: [EncodedPacket?]
     var head = 0
-    var waiter: Suspension<Void>?
+    var count = 0
+    var readers: [Reader] = []
+    var nextIdentity: UInt64 = 0
     var completion: Result<Void, EncoderError>?
     /// Whether the device thread waits for room.
     var isRoomWanted = false
 
-    var count: Int { packets.count - head }
+    init(capacity: Int) { slots = Array(repeating: nil, count: capacity) }
+
+    mutating func put(_ packet: EncodedPacket) {
+      guard count < slots.count else { return }
+      slots[(head + count) % slots.count] = packet
+      count += 1
+    }
 
     mutating func take() -> EncodedPacket? {
-      guard head < packets.count else { return nil }
-      let packet = packets[head]
-      head += 1
-      if head == packets.count {
-        packets.removeAll(keepingCapacity: true)
-        head = 0
+      guard count > 0 else { return nil }
+      defer {
+        head = (head + 1) % slots.count
+        count -= 1
       }
-      return packet
+      return slots[head].take()
     }
+
+    mutating func takeReader() -> Suspension<Void>? {
+      readers.isEmpty ? nil : readers.removeFirst().suspension
+    }
+  }
+
+  /// A task that waits for a packet.
+  private struct Reader {
+    let identity: UInt64
+    let suspension: Suspension<Void>
   }
 
   private let capacity: Int
@@ -35,9 +51,7 @@ package final class PacketMailbox: Sendable {
   package init(capacity: Int, roomMade: @escaping @Sendable () -> Void) {
     self.capacity = max(1, capacity)
     self.roomMade = roomMade
-    var initial = State()
-    initial.packets.reserveCapacity(max(1, capacity))
-    state = Locked(initial)
+    state = Locked(State(capacity: max(1, capacity)))
   }
 
   /// Whether one more packet fits; if not, `roomMade` will be called when it does.
@@ -50,21 +64,22 @@ package final class PacketMailbox: Sendable {
 
   /// Hands a packet over; the caller has made sure of room, so that none is ever refused.
   package func deliver(_ packet: EncodedPacket) {
-    let waiter = state.withLock { state -> Suspension<Void>? in
+    let reader = state.withLock { state -> Suspension<Void>? in
       guard state.completion == nil else { return nil }
-      state.packets.append(packet)
-      return state.waiter.take()
+      state.put(packet)
+      return state.takeReader()
     }
-    waiter?.resume(returning: ())
+    reader?.resume(returning: ())
   }
 
   /// Ends the stream after the packets that are already in it; the first ending stays.
   package func finish(_ completion: Result<Void, EncoderError>) {
-    let waiter = state.withLock { state -> Suspension<Void>? in
+    let readers = state.withLock { state -> [Reader] in
       if state.completion == nil { state.completion = completion }
-      return state.waiter.take()
+      defer { state.readers = [] }
+      return state.readers
     }
-    waiter?.resume(returning: ())
+    for reader in readers { reader.suspension.resume(returning: ()) }
   }
 
   /// Takes the next packet; waits for one, for the end, or for the task's cancellation (nil).
@@ -97,18 +112,27 @@ package final class PacketMailbox: Sendable {
   }
 
   private nonisolated(nonsending) func wait() async {
+    let identity = state.withLock { state -> UInt64 in
+      state.nextIdentity += 1
+      return state.nextIdentity
+    }
     await withTaskCancellationHandler {
       await suspend { suspension in
         let isReady = state.withLock { state in
           if state.count > 0 || state.completion != nil || Task.isCancelled { return true }
-          state.waiter = suspension
+          state.readers.append(Reader(identity: identity, suspension: suspension))
           return false
         }
         if isReady { suspension.resume(returning: ()) }
       }
     } onCancel: {
-      let waiter = state.withLock { state in state.waiter.take() }
-      waiter?.resume(returning: ())
+      let reader = state.withLock { state -> Suspension<Void>? in
+        guard let index = state.readers.firstIndex(where: { $0.identity == identity }) else {
+          return nil
+        }
+        return state.readers.remove(at: index).suspension
+      }
+      reader?.resume(returning: ())
     }
   }
 }

@@ -12,21 +12,30 @@ package struct PendingFrames: Sendable {
 
   private var frames: [Frame] = []
   private var lastKey: Int64 = 0
+  private var lastMicroseconds: Int64 = 0
 
   package init() { frames.reserveCapacity(64) }
 
   package var isEmpty: Bool { frames.isEmpty }
   package var count: Int { frames.count }
 
+  /// No step from one key to the next is longer than this, an hour: a time that jumps must not
+  /// use up what the kernel can store, which is 64 bits of nanoseconds.
+  private static let longestStep: Int64 = 3_600_000_000
+
   /// Enters a frame and returns its key.
   ///
-  /// The key follows the frame's time where that is possible, because firmware may look at it
-  /// (bcm2835 hands it to the VPU); it is never zero, which is the time of header buffers there.
+  /// Keys start at 1 and advance as the frames' times do, because firmware may look at them
+  /// (bcm2835 hands them to the VPU); where the times do not advance, or jump, the next key is one
+  /// microsecond later. No key is zero, which is the time of header buffers on bcm2835.
   package mutating func insert(
     presentationTime: Int64, duration: Int64, microseconds: Int64, at now: MonotonicTime
   ) -> Int64 {
-    let wanted = microseconds >= 0 && microseconds < Int64.max / 2 ? microseconds + 1 : 1
-    lastKey = max(lastKey + 1, wanted)
+    let step = microseconds.subtractingReportingOverflow(lastMicroseconds)
+    let isSteady =
+      lastKey > 0 && !step.overflow && (1...Self.longestStep).contains(step.partialValue)
+    lastKey += isSteady ? step.partialValue : 1
+    lastMicroseconds = microseconds
     frames.append(
       Frame(key: lastKey, presentationTime: presentationTime, duration: duration, queuedAt: now))
     return lastKey

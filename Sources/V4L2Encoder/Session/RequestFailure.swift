@@ -32,7 +32,7 @@ extension EncoderError {
           + "without IOMMU"
       )
     case ESRCH:
-      // bcm2835-codec's answer when the firmware refuses the level (devices: STREAMON).
+      // bcm2835-codec's answer to STREAMON when the firmware refuses the level.
       (.unsupported, "\(path) refuses the combination of level, size, rate and bitrate")
     case EINTR, ETIMEDOUT:
       (.deviceStalled, "\(path) did not answer while \(action)")

@@ -12,9 +12,7 @@ package struct SessionStateMachine: Sendable {
     /// A drain was asked for; frames that are being written are waited for.
     case stopping
     /// The driver was told to stop; buffers come until one ends the drain.
-    ///
-    /// `endIsNear`: the driver said that the stream ended, only silence is waited for.
-    case draining(endIsNear: Bool)
+    case draining(EndSign)
     /// Everything is out; the queues must be restarted before the next frame.
     case drained
     /// The queues are being restarted.
@@ -23,6 +21,17 @@ package struct SessionStateMachine: Sendable {
     case failed(EncoderError)
     /// The session was closed.
     case closed
+  }
+
+  /// What the driver has said of the end of a drain, short of saying it for certain.
+  package enum EndSign: Hashable, Sendable {
+    /// Nothing.
+    case none
+    /// Something that may mean the end: an empty buffer, which is a skipped frame elsewhere, or
+    /// that the driver knows no stop command.
+    case vague
+    /// The end-of-stream event, which may overtake buffers.
+    case announced
   }
 
   /// What `encode` may do.
@@ -122,7 +131,7 @@ package struct SessionStateMachine: Sendable {
   private mutating func stopIfSettled() {
     guard state == .stopping, framesInTransit == 0 else { return }
     if hasQueuedFrames {
-      state = .draining(endIsNear: false)
+      state = .draining(.none)
       command = .stop
     } else {
       // The only frame was given back unused: there is nothing to drain.
@@ -136,21 +145,20 @@ package struct SessionStateMachine: Sendable {
   /// What the device thread must do now; each command is given once.
   package mutating func nextCommand() -> Command? {
     if case .restart = command, framesInTransit > 0 { return nil }
-    if case .exit = command, framesInTransit > 0 { return nil }
     defer { command = nil }
     return command
   }
 
   /// A CAPTURE buffer (encoded bytes) came; true when it ends the drain.
   ///
-  /// An empty buffer is a skipped frame while streaming and the end on s5p-mfc; without the LAST
+  /// An empty buffer is a skipped frame on some drivers and the end on s5p-mfc; without the LAST
   /// flag it ends the drain only if nothing is missing any more, else after a silence.
   package mutating func captureDequeued(
     isLast: Bool, isEmpty: Bool, nothingPending: Bool
   ) -> Bool {
-    guard case .draining(let near) = state else { return false }
-    if isLast || (isEmpty && nothingPending) || (near && nothingPending) { return finishDrain() }
-    if isEmpty { state = .draining(endIsNear: true) }
+    guard case .draining(let sign) = state else { return false }
+    if isLast || (nothingPending && (isEmpty || sign != .none)) { return finishDrain() }
+    if isEmpty, sign == .none { state = .draining(.vague) }
     return false
   }
 
@@ -160,17 +168,23 @@ package struct SessionStateMachine: Sendable {
     return finishDrain()
   }
 
-  /// The driver's end-of-stream event came; true when it ends the drain.
+  /// The driver's end-of-stream event came.
   ///
   /// The event may overtake buffers that wait to be dequeued, so a silence must follow it.
   package mutating func endOfStreamAnnounced() {
     guard case .draining = state else { return }
-    state = .draining(endIsNear: true)
+    state = .draining(.announced)
   }
 
-  /// Nothing came for a while after the announcement; true when that ends the drain.
+  /// The driver knows no stop command: only its silence, or the last packet, can end the drain.
+  package mutating func stopIsUnknown() {
+    guard case .draining(.none) = state else { return }
+    state = .draining(.vague)
+  }
+
+  /// Nothing came for a while after a sign of the end; true when that ends the drain.
   package mutating func silencePassed() -> Bool {
-    guard case .draining(endIsNear: true) = state else { return false }
+    guard case .draining(let sign) = state, sign != .none else { return false }
     return finishDrain()
   }
 

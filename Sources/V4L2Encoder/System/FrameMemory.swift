@@ -11,11 +11,12 @@ internal import Glibc
 
   /// Allocates zeroed memory and lets `fill` write it.
   ///
-  /// `fill` receives all bytes; afterwards they are immutable.
+  /// `fill` receives all bytes; afterwards they are immutable. A negative count means none.
   public init<Failure: Error>(
     byteCount: Int, fill: (inout MutableRawSpan) throws(Failure) -> Void
   ) throws(Failure) {
     // 64: one cache line, and what the widest vector loads like.
+    let byteCount = max(byteCount, 0)
     unsafe self.base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
     self.byteCount = byteCount
     self.release = nil

@@ -35,7 +35,9 @@ private final class KernelHandle: DeviceHandle {
   }
 
   @unsafe func ioctl(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Int32 {
-    unsafe cv4l2_ioctl(descriptor, request, argument)
+    // The number may belong to another file by now.
+    guard isOpen.withLock({ $0 }) else { return -EBADF }
+    return unsafe cv4l2_ioctl(descriptor, request, argument)
   }
 
   @unsafe func map(_ plane: PlaneIdentity, length: Int) throws(Errno) -> UnsafeMutableRawPointer {
