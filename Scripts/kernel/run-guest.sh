@@ -29,6 +29,8 @@ find_kernel
 [ -e "$home/initramfs" ] || fail "there is no guest yet; \`make kernel-setup\` makes it"
 
 mkdir -p "$cache/runs"
+# Those of earlier failures are kept for a while.
+find "$cache/runs" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
 results=$(mktemp -d "$cache/runs/$(date +%H%M%S)-XXXX")
 # Colons and spaces would end the value of a QEMU option.
 [[ $package =~ ^[A-Za-z0-9/._+-]*$ ]] || fail "the path $package is too unusual for QEMU"
