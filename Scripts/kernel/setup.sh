@@ -16,7 +16,7 @@ find_kernel
 fetch_image() {
   say "downloading linux-image-$release $version"
   mkdir -p "$home"
-  if (cd "$home" && apt-get download -q "linux-image-$release=$version" >&2); then return; fi
+  if (cd "$home" && apt-get -o APT::Sandbox::User=root download -q "linux-image-$release=$version" >&2); then return; fi
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
   "${as_root[@]}" apt-get update -q >&2
@@ -25,7 +25,7 @@ fetch_image() {
   rm -rf "$home"
   find_kernel
   mkdir -p "$home"
-  (cd "$home" && apt-get download -q "linux-image-$release=$version" >&2)
+  (cd "$home" && apt-get -o APT::Sandbox::User=root download -q "linux-image-$release=$version" >&2)
 }
 
 unpack_image() {

@@ -31,6 +31,18 @@ enum KernelGuest {
 
   /// vicodec's decoder, for what the encoder made.
   static func decoder() throws -> String { try node(named: "stateful-decoder") }
+
+  /// Descriptors and mappings of video devices that this process has.
+  static func holdings() throws -> (descriptors: Int, mappings: Int) {
+    let links = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+      try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+    }
+    let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+    return (
+      links.count { $0.hasPrefix("/dev/video") },
+      maps.split(separator: "\n").count { $0.contains("/dev/video") }
+    )
+  }
 }
 
 extension Trait where Self == ConditionTrait {

@@ -4,7 +4,7 @@ import Testing
 import V4L2Encoder
 
 extension KernelTests {
-  /// Draining, sharing and losing a real device.
+  /// Draining and sharing a real device.
   @Suite(.timeLimit(.minutes(3))) struct Life {
     private let directory: TemporaryDirectory
     private let clip: PlanarVideo
@@ -12,18 +12,6 @@ extension KernelTests {
     init() throws {
       directory = try TemporaryDirectory()
       clip = try Recording.clip()
-    }
-
-    /// Descriptors and mappings of video devices that this process has.
-    private func holdings() throws -> (descriptors: Int, mappings: Int) {
-      let links = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
-        try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
-      }
-      let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
-      return (
-        links.count { $0.hasPrefix("/dev/video") },
-        maps.split(separator: "\n").count { $0.contains("/dev/video") }
-      )
     }
 
     @Test("drain and encode again, a hundred times")
@@ -86,56 +74,7 @@ extension KernelTests {
         try await encoder.encode(try Recording.frame(0, of: clip))
         await encoder.close()
       }
-      try await eventually("the device is given back") { try holdings() == (0, 0) }
+      try await eventually("the device is given back") { try KernelGuest.holdings() == (0, 0) }
     }
-
-    @Test("the driver unbound under an open encoder is a lost device, within the deadline")
-    func unbound() async throws {
-      let path = try KernelGuest.encoder()
-      let driver = "/sys/bus/platform/drivers/vicodec"
-      do {
-        let encoder = try await FWHTEncoder.open(Recording.configuration(), on: .path(path))
-        let picture = try Recording.frame(0, of: clip)
-        let reader = Recording.collect(encoder.packets)
-        let feeder = Task {
-          while true { try await encoder.encode(picture) }
-        }
-        try await eventually("frames are being encoded") { encoder.statistics.packetsOut > 5 }
-        // On a thread of its own: the kernel waits in there for the drivers' work.
-        try await withDeadline(.seconds(20), "unbinding") {
-          try "vicodec.0".write(toFile: driver + "/unbind", atomically: false, encoding: .utf8)
-        }
-        for (what, task) in [("packets", reader.eraseValue()), ("encode", feeder.eraseValue())] {
-          let error = await #expect(throws: EncoderError.self, "\(what)") {
-            try await withDeadline(.seconds(6), what) { try await task.value }
-          }
-          #expect(error?.code == .deviceLost, "\(what): \(error?.description ?? "")")
-        }
-        await #expect(throws: EncoderError.self) { try await encoder.encode(picture) }
-        await #expect(throws: EncoderError.self) { try await encoder.drain() }
-        await encoder.close()
-      }
-      try await eventually("the device is given back") { try holdings() == (0, 0) }
-      // Nothing may hold the module any more.
-      for arguments in [
-        ["rmmod", "vicodec"],
-        ["modprobe", "vicodec", "multiplanar=\(KernelGuest.isMultiplanar ? 1 : 0)"],
-      ] {
-        let result = try await Subprocess.run(arguments[0], Array(arguments.dropFirst()))
-        #expect(result.exitCode == 0, "\(arguments): \(result.errorText)")
-      }
-      try await eventually("the device is back") {
-        (try? KernelGuest.encoder()).map { access($0, R_OK) == 0 } ?? false
-      }
-      let again = try await record("again.fwht", quantizer: 20)
-      #expect(again.packets.count == 20)
-    }
-  }
-}
-
-extension Task where Failure == any Error {
-  /// The same task without its result.
-  fileprivate func eraseValue() -> Task<Void, any Error> {
-    Task<Void, any Error> { _ = try await value }
   }
 }
