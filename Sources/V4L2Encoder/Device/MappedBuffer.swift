@@ -45,6 +45,13 @@
     unsafe addresses[plane]
   }
 
+  /// Lends the first plane for reading; `giveBack` is called when nobody reads it any more.
+  package func lend(_ giveBack: @escaping @Sendable () -> Void) -> FrameMemory {
+    unsafe FrameMemory(unsafeStart: addresses[0], byteCount: planeLengths[0]) {
+      withExtendedLifetime(self) { giveBack() }
+    }
+  }
+
   /// Lends a part of a memory plane for writing.
   package func withMutableBytes<Result, Failure: Error>(
     ofPlane plane: Int, _ range: Range<Int>,

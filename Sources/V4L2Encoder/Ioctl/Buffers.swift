@@ -134,23 +134,29 @@ extension DeviceHandle {
     flat.planes.1.bytesused = UInt32(clamping: bytesUsed.counts.second)
     flat.planes.2.bytesused = UInt32(clamping: bytesUsed.counts.third)
     if let imported {
-      // A length of zero means the whole DMABUF.
+      // A length of zero would mean the whole DMABUF, but the multi-planar path of videobuf2
+      // compares the bytes used with it before.
       flat.planes.0.fd = imported.first
+      flat.planes.0.length = flat.planes.0.bytesused
       flat.planes.1.fd = imported.second
+      flat.planes.1.length = flat.planes.1.bytesused
       flat.planes.2.fd = imported.third
+      flat.planes.2.length = flat.planes.2.bytesused
     }
     try exchange(CV4L2_VIDIOC_QBUF, &flat)
   }
 
-  /// Gives an empty CAPTURE buffer (encoded bytes) to the driver.
+  /// Gives an empty CAPTURE buffer (encoded bytes, or a camera's picture) to the driver.
   ///
   /// The C request is `VIDIOC_QBUF`.
-  package func queueEmpty(_ bufferType: UInt32, index: Int) throws(Errno) {
+  package func queueEmpty(
+    _ bufferType: UInt32, index: Int, planeCount: Int = 1
+  ) throws(Errno) {
     var flat = cv4l2_buffer()
     flat.type = bufferType
     flat.memory = V4L2_MEMORY_MMAP.rawValue
     flat.index = UInt32(clamping: index)
-    flat.plane_count = 1
+    flat.plane_count = UInt32(clamping: planeCount)
     try exchange(CV4L2_VIDIOC_QBUF, &flat)
   }
 

@@ -13,6 +13,7 @@ package struct DeviceCapabilities: Hashable, Sendable {
   }
   package var isMultiplanarMemoryToMemory: Bool { bits & UInt32(V4L2_CAP_VIDEO_M2M_MPLANE) != 0 }
   package var canStream: Bool { bits & UInt32(V4L2_CAP_STREAMING) != 0 }
+  package var isMultiplanarCapture: Bool { bits & UInt32(V4L2_CAP_VIDEO_CAPTURE_MPLANE) != 0 }
   package var isCapture: Bool {
     bits & UInt32(V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE) != 0
   }

@@ -1,8 +1,11 @@
-/// A bounded hand-over of packets from the device thread to one reader.
-package final class PacketMailbox: Sendable {
+/// The way of packets to their reader.
+package typealias PacketMailbox = Mailbox<EncodedPacket>
+
+/// A bounded hand-over from a device thread to its readers.
+package final class Mailbox<Element: Sendable>: Sendable {
   private struct State {
-    /// A ring: a packet that was taken is not kept alive by its place.
-    var slots: [EncodedPacket?]
+    /// A ring: what was taken is not kept alive by its place.
+    var slots: [Element?]
     var head = 0
     var count = 0
     var readers: [Reader] = []
@@ -13,13 +16,13 @@ package final class PacketMailbox: Sendable {
 
     init(capacity: Int) { slots = Array(repeating: nil, count: capacity) }
 
-    mutating func put(_ packet: EncodedPacket) {
+    mutating func put(_ element: Element) {
       guard count < slots.count else { return }
-      slots[(head + count) % slots.count] = packet
+      slots[(head + count) % slots.count] = element
       count += 1
     }
 
-    mutating func take() -> EncodedPacket? {
+    mutating func take() -> Element? {
       guard count > 0 else { return nil }
       defer {
         head = (head + 1) % slots.count
@@ -33,7 +36,10 @@ package final class PacketMailbox: Sendable {
     }
   }
 
-  /// A task that waits for a packet.
+  /// What a reader finds.
+  private enum Step { case element(Element, Bool), end, failed(EncoderError), wait }
+
+  /// A task that waits for an element.
   private struct Reader {
     let identity: UInt64
     let suspension: Suspension<Void>
@@ -46,15 +52,15 @@ package final class PacketMailbox: Sendable {
   /// Creates an empty mailbox.
   ///
   /// - Parameters:
-  ///   - capacity: how many packets may wait.
-  ///   - roomMade: called when a packet was taken after `hasRoom` had said no.
+  ///   - capacity: how many elements may wait.
+  ///   - roomMade: called when one was taken after `hasRoom` had said no.
   package init(capacity: Int, roomMade: @escaping @Sendable () -> Void) {
     self.capacity = max(1, capacity)
     self.roomMade = roomMade
     state = Locked(State(capacity: max(1, capacity)))
   }
 
-  /// Whether one more packet fits; if not, `roomMade` will be called when it does.
+  /// Whether one more element fits; if not, `roomMade` will be called when it does.
   package func hasRoom() -> Bool {
     state.withLock { state in
       state.isRoomWanted = state.count >= capacity && state.completion == nil
@@ -62,17 +68,17 @@ package final class PacketMailbox: Sendable {
     }
   }
 
-  /// Hands a packet over; the caller has made sure of room, so that none is ever refused.
-  package func deliver(_ packet: EncodedPacket) {
+  /// Hands an element over; the caller has made sure of room, so that none is ever refused.
+  package func deliver(_ element: Element) {
     let reader = state.withLock { state -> Suspension<Void>? in
       guard state.completion == nil else { return nil }
-      state.put(packet)
+      state.put(element)
       return state.takeReader()
     }
     reader?.resume(returning: ())
   }
 
-  /// Ends the stream after the packets that are already in it; the first ending stays.
+  /// Ends the stream after the elements that are already in it; the first ending stays.
   package func finish(_ completion: Result<Void, EncoderError>) {
     let readers = state.withLock { state -> [Reader] in
       if state.completion == nil { state.completion = completion }
@@ -82,15 +88,14 @@ package final class PacketMailbox: Sendable {
     for reader in readers { reader.suspension.resume(returning: ()) }
   }
 
-  /// Takes the next packet; waits for one, for the end, or for the task's cancellation (nil).
-  package nonisolated(nonsending) func next() async throws(EncoderError) -> EncodedPacket? {
-    enum Step { case packet(EncodedPacket, Bool), end, failed(EncoderError), wait }
+  /// Takes the next element; waits for one, for the end, or for the task's cancellation (nil).
+  package nonisolated(nonsending) func next() async throws(EncoderError) -> Element? {
     while true {
       let step = state.withLock { state -> Step in
-        if let packet = state.take() {
+        if let element = state.take() {
           let wanted = state.isRoomWanted
           state.isRoomWanted = false
-          return .packet(packet, wanted)
+          return .element(element, wanted)
         }
         switch state.completion {
         case .success: return .end
@@ -99,9 +104,9 @@ package final class PacketMailbox: Sendable {
         }
       }
       switch step {
-      case .packet(let packet, let isRoomWanted):
+      case .element(let element, let isRoomWanted):
         if isRoomWanted { roomMade() }
-        return packet
+        return element
       case .end: return nil
       case .failed(let error): throw error
       case .wait:

@@ -1,0 +1,109 @@
+import Foundation
+import TestSupport
+import Testing
+import V4L2Encoder
+
+extension KernelTests {
+  /// vivid's pictures, read by vicodec where they are.
+  @Suite(.timeLimit(.minutes(3))) struct Capture {
+    private let size = VideoSize(width: 1280, height: 720)
+
+    private func camera(_ change: (inout CaptureConfiguration) -> Void = { _ in }) async throws
+      -> CaptureSource
+    {
+      var configuration = CaptureConfiguration(size: size, format: .nv12)
+      configuration.deadlines.progress = .seconds(20)
+      change(&configuration)
+      let report = try #require(
+        DeviceCatalog.devices().first { $0.kind == .camera && $0.driver == "vivid" })
+      return try await CaptureSource.open(configuration, on: .path(report.path))
+    }
+
+    /// What this process has written into memory files and devices, which mapped copies are not:
+    /// so also the mappings of the encoder's input buffers are counted.
+    private func mappedInputBytes() throws -> Int {
+      try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+        .split(separator: "\n").filter { $0.contains("/dev/video") || $0.contains("dmabuf") }
+        .reduce(0) { sum, line in
+          let range = line.prefix { $0 != " " }.split(separator: "-")
+          guard range.count == 2, let low = Int(range[0], radix: 16),
+            let high = Int(range[1], radix: 16)
+          else { return sum }
+          return sum + high - low
+        }
+    }
+
+    @Test("frames go from camera to encoder without a copy")
+    func zeroCopy() async throws {
+      let camera = try await camera()
+      #expect(camera.size == size && camera.format == .nv12)
+      var configuration = Recording.configuration { $0.size = size }
+      configuration.inputFormat = camera.format
+      configuration.inputMemory = camera.inputMemory
+      configuration.timeBase = Rational(1, 1_000_000)
+      let events = Locked<[EncoderEvent]>([])
+      let encoder = try await FWHTEncoder.open(
+        configuration, on: .path(KernelGuest.encoder()),
+        observer: EncoderObserver(event: { event in events.withLock { $0.append(event) } }))
+      #expect(encoder.negotiated.isZeroCopy)
+      let reader = Recording.collect(encoder.packets)
+      var times: [Int64] = []
+      var sequences: [UInt32] = []
+      var lost = 0
+      for try await captured in camera.frames {
+        times.append(captured.frame.presentationTime)
+        sequences.append(captured.sequence)
+        lost += captured.framesLostBefore
+        try await encoder.encode(captured.frame)
+        if times.count == 100 { break }
+      }
+      // Of the encoder only the CAPTURE buffers (encoded bytes) are mapped: nothing of a picture
+      // is, so nothing of a picture can have been copied by this process.
+      let report = encoder.negotiated
+      #expect(try mappedInputBytes() <= report.outputBuffers * (report.codedBufferSize + 4096))
+      try await encoder.drain()
+      await encoder.close()
+      await camera.close()
+      let packets = try await reader.value
+      #expect(packets.map(\.presentationTime) == times)
+      #expect(events.withLock { $0 } == [])
+      // Emulation may be too slow for the camera's rate, but every lost frame is counted.
+      let first = try #require(sequences.first)
+      let last = try #require(sequences.last)
+      #expect(Int(last - first) + 1 == sequences.count + lost)
+      #expect(camera.framesLost == lost)
+      #expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
+    }
+
+    @Test("frames that are held starve the camera, and dropping them feeds it again")
+    func heldFrames() async throws {
+      let camera = try await camera { $0.buffers = 3 }
+      var held: [CapturedFrame] = []
+      var taken = 0
+      for try await captured in camera.frames {
+        taken += 1
+        if taken <= 3 { held.append(captured) }
+        if taken == 3 {
+          // The camera has nothing left to fill; that is no stall.
+          try await Task.sleep(for: .milliseconds(300))
+          held = []
+        }
+        if taken == 8 { break }
+      }
+      await camera.close()
+      #expect(taken == 8)
+    }
+
+    @Test("a node that is no camera is refused")
+    func noCamera() async throws {
+      do throws(EncoderError) {
+        let path: String
+        do { path = try KernelGuest.encoder() } catch { return }
+        _ = try await CaptureSource.open(CaptureConfiguration(size: size), on: .path(path))
+        Issue.record("opened")
+      } catch {
+        #expect(error.code == .unsupported)
+      }
+    }
+  }
+}
