@@ -122,6 +122,9 @@ extension HandleState {
     _ caller: any CallerMemory, isWritable: Bool
   ) -> Int32 {
     guard user.descriptor >= 0 else { return -EINVAL }
+    // As videobuf2: of an OUTPUT plane the bytes used are compared with the length that the caller
+    // names before a length of zero is replaced; its single-planar path does not do that.
+    if isMultiplanar, !isWritable, user.bytesUsed > user.length { return -EINVAL }
     let descriptor = caller.duplicateDescriptor(user.descriptor)
     guard descriptor >= 0 else { return -EINVAL }
     switch ImportedMemory.adopt(descriptor, isWritable: isWritable, previous: plane.imported) {

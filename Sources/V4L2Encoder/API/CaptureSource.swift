@@ -25,8 +25,9 @@ public struct CaptureConfiguration: Hashable, Sendable {
 
 /// One picture of a camera.
 public struct CapturedFrame: Sendable {
-  /// The picture; its presentation time is the driver's time stamp in microseconds. Its memory
-  /// goes back to the camera when the last copy of the frame is dropped.
+  /// The picture; its presentation time is the driver's time stamp in microseconds.
+  ///
+  /// Its memory goes back to the camera when the last copy of the frame is dropped.
   public let frame: VideoFrame
   /// The driver's count of frames, which goes on when one is lost.
   public let sequence: UInt32
@@ -70,7 +71,9 @@ public final class CaptureSource: Sendable {
   /// Frames that the camera lost so far.
   public var framesLost: Int { engine.framesLost }
 
-  /// The pictures in order; single-pass. Ends after `close`.
+  /// The pictures in order; single-pass.
+  ///
+  /// The sequence ends after `close`.
   public var frames: CaptureSequence { CaptureSequence(engine.mailbox) }
 
   /// Stops and closes the camera; frames that are held keep their memory until they are dropped.

@@ -22,7 +22,9 @@ final class Engine: Sendable {
   let reorderDepth: Int
   private let defaultDuration: Int64
   /// Makes the entry in the table and the request one step, so that the driver gets the frames of
-  /// several callers in the order of the table. A kernel driver's own queue lock would make those
+  /// several callers in the order of the table.
+  ///
+  /// A kernel driver's own queue lock would make those
   /// callers wait for each other as well.
   private let queuing = Locked(())
 

@@ -43,7 +43,9 @@ struct EngineCore {
   /// When the driver last gave a buffer back, or got its first frame after a rest.
   var lastProgress = MonotonicTime.now
   /// The fewest frames that were still inside the device after a packet came out: what it keeps
-  /// back when nothing new comes. Nil before the first packet.
+  /// back when nothing new comes.
+  ///
+  /// Nil before the first packet.
   var framesKeptBack: Int?
   /// Whether `encode` outruns the device, so that the loop had better wait for OUTPUT buffers too.
   var isUnderPressure = false
