@@ -2,6 +2,8 @@
 
 package=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 cache=$package/.build/kernel
+# The number changes with what is in there.
+clips=$cache/clips-1
 
 # The guest's files, set by `find_kernel`.
 release= version= home= modules=

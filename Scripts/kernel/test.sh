@@ -18,28 +18,7 @@ cd "$package"
 swift build --build-tests
 bundle=$(swift build --show-bin-path)/swift-v4l2-encoderPackageTests.xctest
 
-# Decoding takes the emulated processor many times as long.
-clips=$cache/clips-1
-make_clips() {
-  local new=$clips.new pair
-  rm -rf "$new"
-  mkdir -p "$new"
-  ffmpeg -nostdin -v error -i Fixtures/bigbuckbunny.mp4 -pix_fmt yuv420p -f rawvideo \
-    "$new/bigbuckbunny.yuv"
-  # This project's name of a raw format, then FFmpeg's.
-  for pair in i420=yuv420p nv12=nv12 nv21=nv21 i422=yuv422p yuyv=yuyv422 uyvy=uyvy422 rgb24=rgb24 \
-    bgr24=bgr24 bgra=bgra bgrx=bgr0 argb=argb grey=gray; do
-    ffmpeg -nostdin -v error -i Fixtures/bigbuckbunny.mp4 -frames:v 2 -pix_fmt "${pair#*=}" \
-      -f rawvideo "$new/two.${pair%=*}"
-  done
-  ffmpeg -nostdin -v error -i Fixtures/bigbuckbunny.mp4 -frames:v 2 -vf shuffleplanes=0:2:1 \
-    -pix_fmt yuv420p -f rawvideo "$new/two.yv12"
-  mv "$new" "$clips"
-}
-if [ ! -d "$clips" ]; then
-  step "clips"
-  make_clips
-fi
+"$here/clips.sh"
 
 run() {
   V4L2ENC_KERNEL_CLIPS=$clips "$here/run-guest.sh" --multiplanar "$1" --timeout 300 \
