@@ -18,11 +18,15 @@ final class BentTransport: Transport {
     let perform: (UInt, UnsafeMutableRawPointer) -> Int32
   }
 
+  /// The device behind it.
+  let device: VirtualDevice
   private let inner: VirtualTransport
   private let bend: Bend
   private let openGate: Gate?
   private let isDeaf: Bool
+  private let closing: @Sendable () -> Void
   private let log = Locked<[UInt]>([])
+  private let mappings = Locked<(made: Int, undone: Int)>((0, 0))
 
   /// Creates the transport.
   ///
@@ -31,18 +35,26 @@ final class BentTransport: Transport {
   ///   - openGate: what opening waits for.
   ///   - isDeaf: whether waiting never reports anything.
   ///   - bend: what is bent.
+  ///   - closing: called before a handle is closed.
   init(
     _ device: VirtualDevice, openGate: Gate? = nil, isDeaf: Bool = false,
-    bend: @escaping Bend = { $2.perform($0, $1) }
+    bend: @escaping Bend = { $2.perform($0, $1) },
+    closing: @escaping @Sendable () -> Void = {}
   ) {
+    self.device = device
     inner = VirtualTransport(device)
     self.openGate = openGate
     self.isDeaf = isDeaf
+    self.closing = closing
     self.bend = bend
   }
 
   var selector: DeviceSelector { DeviceSelector(.node(path: "bent", self)) }
   var requests: [UInt] { log.withLock { $0 } }
+  /// How many mappings of the device's memory were ever made.
+  var mappingCount: Int { mappings.withLock { $0.made } }
+  /// How many mappings were made and not undone yet.
+  var liveMappingCount: Int { mappings.withLock { $0.made - $0.undone } }
 
   func open(_ path: String) throws(Errno) -> any DeviceHandle {
     openGate?.wait()
@@ -63,9 +75,12 @@ final class BentTransport: Transport {
       return transport.bend(request, argument, Device { self.inner.ioctl($0, $1) })
     }
     func map(_ plane: PlaneIdentity, length: Int) throws(Errno) -> UnsafeMutableRawPointer {
-      try inner.map(plane, length: length)
+      let address = try inner.map(plane, length: length)
+      transport.mappings.withLock { $0.made += 1 }
+      return address
     }
     func unmap(_ address: UnsafeMutableRawPointer, length: Int) {
+      transport.mappings.withLock { $0.undone += 1 }
       inner.unmap(address, length: length)
     }
     func wait(for interest: Readiness, until deadline: MonotonicTime?) throws(Errno) -> Readiness {
@@ -73,7 +88,10 @@ final class BentTransport: Transport {
       return transport.isDeaf ? [] : ready
     }
     func wake() { inner.wake() }
-    func close() { inner.close() }
+    func close() {
+      transport.closing()
+      inner.close()
+    }
   }
 }
 
@@ -95,6 +113,20 @@ func buffer(_ argument: UnsafeMutableRawPointer) -> UnsafeMutablePointer<v4l2_bu
 func takesPacket(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Bool {
   request == CV4L2_VIDIOC_DQBUF
     && buffer(argument).pointee.type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE.rawValue
+}
+
+/// Whether a request hands a raw frame to the device.
+func queuesFrame(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Bool {
+  request == CV4L2_VIDIOC_QBUF && isForFrames(argument)
+}
+
+/// Whether a request asks for a raw frame's buffer back.
+func takesFrameBack(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Bool {
+  request == CV4L2_VIDIOC_DQBUF && isForFrames(argument)
+}
+
+private func isForFrames(_ argument: UnsafeMutableRawPointer) -> Bool {
+  buffer(argument).pointee.type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE.rawValue
 }
 
 /// The number of the control of a request that carries one.

@@ -31,7 +31,7 @@ public typealias FWHTEncoder = V4L2VideoEncoder<FWHT>
 
 /// An encoder on a stateful V4L2 memory-to-memory device.
 public struct V4L2VideoEncoder<Codec: CodecTag>: VideoEncoder {
-  private let session: EncoderSession
+  let session: EncoderSession
 
   /// Opens a device, negotiates formats and controls and allocates buffers.
   ///

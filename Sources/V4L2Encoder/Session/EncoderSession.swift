@@ -1,6 +1,6 @@
 /// One encoder as its owner sees it; dropping it closes the device.
 package final class EncoderSession: Sendable {
-  private let engine: Engine
+  let engine: Engine
 
   private init(engine: Engine) { self.engine = engine }
 

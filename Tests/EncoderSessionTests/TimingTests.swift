@@ -1,0 +1,251 @@
+import CV4L2
+import Glibc
+import TestSupport
+import Testing
+import VirtualV4L2Device
+
+@testable import V4L2Encoder
+
+/// What is late, what rests and what is stuck.
+@Suite(.timeLimit(.minutes(1))) struct TimingTests {
+  private let deadlines = Deadlines(
+    setup: .seconds(10), progress: .milliseconds(500), consumer: .seconds(10),
+    silence: .milliseconds(100))
+
+  private func open(
+    _ transport: BentTransport, observer: EncoderObserver = EncoderObserver(),
+    _ change: (inout EncoderConfiguration) -> Void = { _ in }
+  ) async throws -> H264Encoder {
+    try await H264Encoder.open(
+      Harness.configuration {
+        $0.deadlines = deadlines
+        change(&$0)
+      }, on: transport.selector, observer: observer)
+  }
+
+  @Test(
+    "an encoder without work is not stalled, whatever the device keeps back", arguments: [0, 3])
+  func aRestIsNoStall(keptBack: Int) async throws {
+    let transport = BentTransport(try Harness.device(nullDelay: keptBack))
+    let encoder = try await open(transport)
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<2 { try await encoder.encode(Harness.frame(time)) }
+    try await encoder.rest()
+    try await encoder.encode(Harness.frame(2))
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0, 1, 2])
+  }
+
+  @Test("a buffer that came back late and that nobody has fetched is no stall")
+  func unfetchedBuffersAreNoStall() async throws {
+    let gate = Gate()
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      takesFrameBack(request, argument) && !gate.isOpenNow
+        ? -EAGAIN : device.perform(request, argument)
+    }
+    let encoder = try await open(transport)
+    let reader = Harness.collect(encoder.packets)
+    try await encoder.encode(Harness.frame(0))
+    try await eventually("the packet") { encoder.statistics.packetsOut == 1 }
+    gate.open()
+    try await encoder.rest()
+    try await encoder.encode(Harness.frame(1))
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0, 1])
+  }
+
+  @Test("the time before a frame came is not held against the device, though it holds others")
+  func aRestIsNotHeldAgainstTheNextFrame() async throws {
+    let queued = Locked(0)
+    let returned = Locked(0)
+    let slow = Locked(false)
+    let since = Locked<MonotonicTime?>(nil)
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      if queuesFrame(request, argument) {
+        queued.withLock { $0 += 1 }
+        if slow.withLock({ $0 }) { since.withLock { $0 = $0 ?? .now } }
+      }
+      // The device keeps its last frame, as one that refers to it, and is slow with the next.
+      let keeps = queued.withLock { $0 } - returned.withLock { $0 } < 2
+      if takesFrameBack(request, argument), keeps || slow.withLock({ $0 }) { return -EAGAIN }
+      if takesPacket(request, argument), let since = since.withLock({ $0 }),
+        MonotonicTime.now < since + .milliseconds(100)
+      {
+        DeviceThread.sleep(.milliseconds(5))
+        return -EAGAIN
+      }
+      let result = device.perform(request, argument)
+      if result == 0, takesFrameBack(request, argument) { returned.withLock { $0 += 1 } }
+      return result
+    }
+    let encoder = try await open(transport)
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<8 { try await encoder.encode(Harness.frame(time)) }
+    try await eventually("every packet") { encoder.statistics.packetsOut == 8 }
+    try await encoder.rest()
+    slow.withLock { $0 = true }
+    try await encoder.encode(Harness.frame(8))
+    try await eventually("the packet after the rest") {
+      encoder.statistics.packetsOut == 9 || !encoder.isRunning
+    }
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == (0..<9).map(Int64.init))
+  }
+
+  @Test("starting again may take as long as setting up, longer than a frame")
+  func slowRestart() async throws {
+    let starts = Locked(0)
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      if request == CV4L2_VIDIOC_STREAMON {
+        let number = starts.withLock { starts -> Int in
+          starts += 1
+          return starts
+        }
+        // Two queues start when the encoder is opened; the third start is the restart's first.
+        if number == 3 { DeviceThread.sleep(.seconds(2)) }
+      }
+      return device.perform(request, argument)
+    }
+    let encoder = try await open(transport) { $0.deadlines.progress = .milliseconds(300) }
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<2 {
+      try await encoder.encode(Harness.frame(time))
+      try await encoder.drain()
+    }
+    await encoder.close()
+    #expect(starts.withLock { $0 } == 4)
+    #expect(try await reader.value.map(\.presentationTime) == [0, 1])
+  }
+
+  @Test("a skipped frame does not end the drain before the slow frames behind it")
+  func slowFramesAfterASkippedOne() async throws {
+    let state = Locked((count: 0, until: MonotonicTime.now))
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      guard takesPacket(request, argument) else { return device.perform(request, argument) }
+      if state.withLock({ MonotonicTime.now < $0.until }) {
+        DeviceThread.sleep(.milliseconds(5))
+        return -EAGAIN
+      }
+      let result = device.perform(request, argument)
+      guard result == 0 else { return result }
+      let number = state.withLock { state -> Int in
+        state.count += 1
+        state.until = .now + .milliseconds(250)
+        return state.count
+      }
+      // Rate control skipped the second picture.
+      if number == 2 { buffer(argument).pointee.m.planes.pointee.bytesused = 0 }
+      return result
+    }
+    let events = Locked<[EncoderEvent]>([])
+    let observer = EncoderObserver(event: { event in events.withLock { $0.append(event) } })
+    let encoder = try await open(transport, observer: observer) {
+      $0.deadlines.progress = .seconds(5)
+    }
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<4 { try await encoder.encode(Harness.frame(time)) }
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0, 2, 3])
+    #expect(events.withLock { $0 } == [.frameSkipped(presentationTime: 1)])
+  }
+
+  @Test("no stop command and the last frame skipped without a buffer: silence ends the drain")
+  func silenceInsteadOfTheLastFrame() async throws {
+    let count = Locked(0)
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      if request == CV4L2_VIDIOC_ENCODER_CMD { return -ENOTTY }
+      let result = device.perform(request, argument)
+      guard result == 0, takesPacket(request, argument) else { return result }
+      let isLast = count.withLock { count -> Bool in
+        count += 1
+        return count == 5
+      }
+      guard isLast else { return result }
+      // As bcm2835-codec: the buffer stays with the driver.
+      return device.perform(CV4L2_VIDIOC_QBUF, argument) == 0 ? -EAGAIN : -EIO
+    }
+    let events = Locked<[EncoderEvent]>([])
+    let observer = EncoderObserver(event: { event in events.withLock { $0.append(event) } })
+    let encoder = try await open(transport, observer: observer) {
+      $0.deadlines.progress = .seconds(1)
+    }
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<5 { try await encoder.encode(Harness.frame(time)) }
+    try await encoder.drain()
+    #expect(encoder.statistics.framesSkipped == 1)
+    #expect(encoder.statistics.drains == 1)
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0, 1, 2, 3])
+    #expect(events.withLock { $0 } == [.frameSkipped(presentationTime: 4)])
+  }
+
+  @Test("LAST on every buffer, outside a drain, means nothing")
+  func unsolicitedLast() async throws {
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      let result = device.perform(request, argument)
+      if result == 0, takesPacket(request, argument) {
+        buffer(argument).pointee.flags |= UInt32(V4L2_BUF_FLAG_LAST)
+      }
+      return result
+    }
+    let encoder = try await open(transport) { $0.deadlines.progress = .seconds(2) }
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<30 { try await encoder.encode(Harness.frame(time)) }
+    try await eventually("every packet") { encoder.statistics.packetsOut == 30 }
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == (0..<30).map(Int64.init))
+  }
+
+  @Test("an event that cannot be read does not make the event loop spin")
+  func unreadableEvents() async throws {
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      request == CV4L2_VIDIOC_DQEVENT ? -EINVAL : device.perform(request, argument)
+    }
+    let encoder = try await open(transport)
+    let reader = Harness.collect(encoder.packets)
+    try await encoder.encode(Harness.frame(0))
+    try await encoder.drain()
+    let (start, before) = (MonotonicTime.now, encoder.statistics.waits)
+    try await eventually("some time of rest") { MonotonicTime.now - start > .milliseconds(300) }
+    // One wait per deadline and a few for what was under way; a spinning loop makes thousands.
+    let rounds = Double((MonotonicTime.now - start).inNanoseconds) / 5e8
+    #expect(encoder.statistics.waits - before < Int(rounds) + 20)
+    #expect(transport.requests.count { $0 == CV4L2_VIDIOC_DQEVENT } == 1)
+    await encoder.close()
+    #expect(try await reader.value.count == 1)
+  }
+
+  @Test("a packet's latency counts the time its frame waited for a buffer")
+  func latencyIncludesWaiting() async throws {
+    let gate = Gate()
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      takesFrameBack(request, argument) && !gate.isOpenNow
+        ? -EAGAIN : device.perform(request, argument)
+    }
+    let encoder = try await open(transport) {
+      $0.inputBuffers = 2
+      $0.deadlines.progress = .seconds(10)
+    }
+    let reader = Harness.collect(encoder.packets)
+    let feeder = Task {
+      for time in Int64(0)..<Int64(encoder.negotiated.inputBuffers + 1) {
+        try await encoder.encode(Harness.frame(time))
+      }
+    }
+    try await eventually("the last frame waits") { encoder.waitingCallers == 1 }
+    let start = MonotonicTime.now
+    try await eventually("a measurable wait") { MonotonicTime.now - start > .milliseconds(150) }
+    let waited = MonotonicTime.now - start
+    gate.open()
+    try await feeder.value
+    try await encoder.drain()
+    await encoder.close()
+    let last = try await reader.value.last
+    #expect(last.map { $0.latency >= waited } == true)
+  }
+}
