@@ -247,8 +247,9 @@ final class Engine: Sendable {
     if options.forceKeyFrame { try forceKeyFrame(index) }
     let microseconds = configuration.microseconds(presentationTime)
     let key = core.withLock { core in
-      // A rest may have been long: the device's time to answer starts with its first frame.
-      if core.pool.heldByDriver == 0 { core.lastProgress = .now }
+      // A rest may have been long: the device's time to answer starts with its first frame, also
+      // when it keeps back others.
+      if core.pool.heldByDriver == 0 || core.isResting { core.lastProgress = .now }
       core.pool.handToDriver(index)
       if let image { core.attach(image, to: index) }
       core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)

@@ -47,6 +47,8 @@ struct EngineCore {
   ///
   /// Nil before the first packet.
   var framesKeptBack: Int?
+  /// Whether the device has given everything that it does not keep back.
+  var isResting: Bool { framesKeptBack.map { pending.count <= $0 } ?? false }
   /// Whether `encode` outruns the device, so that the loop had better wait for OUTPUT buffers too.
   var isUnderPressure = false
   /// What the loop waits for now; nil while it works.

@@ -218,7 +218,12 @@ struct EngineLoop: ~Copyable {
     // After LAST the buffers wait for the restart, which queues them all.
     if !isLast { queueCaptureBuffer(buffer.index) }
     let ends = engine.core.withLock { core in
-      core.framesKeptBack = min(core.framesKeptBack ?? .max, core.pending.count)
+      switch core.machine.state {
+      case .streaming, .stopping:
+        core.framesKeptBack = min(core.framesKeptBack ?? .max, core.pending.count)
+      // A drain brings out what is kept back otherwise.
+      case .draining, .drained, .restarting, .failed, .closed: break
+      }
       return core.machine.captureDequeued(
         isLast: isLast, isEmpty: payload.isEmpty, nothingPending: core.pending.isEmpty)
     }
@@ -399,6 +404,8 @@ struct EngineLoop: ~Copyable {
     enum Finding { case fine, drained, stalled(String) }
     let isSilent = isQuiet
     let finding = engine.core.withLock { core -> Finding in
+      // A drain after a rest has not reached the device yet; its time starts when it does.
+      guard !core.machine.hasCommand else { return .fine }
       let rest = now - core.lastProgress
       switch core.machine.state {
       case .draining(let sign):
@@ -411,7 +418,7 @@ struct EngineLoop: ~Copyable {
       case .streaming, .stopping:
         guard rest >= patience, core.pool.heldByDriver > 0 else { return .fine }
         // A device may keep frames back until more come: then nobody waits for it.
-        let owesPackets = core.framesKeptBack.map { core.pending.count > $0 } ?? false
+        let owesPackets = core.framesKeptBack != nil && !core.isResting
         let isAwaited = !core.inputWaiters.isEmpty || !core.pool.hasFree
         guard owesPackets || isAwaited else { return .fine }
         return .stalled("returned none of \(core.pool.heldByDriver) frames")
