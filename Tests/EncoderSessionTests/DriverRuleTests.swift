@@ -234,23 +234,22 @@ import VirtualV4L2Device
     "a device that fails ends every call, and what came before can be read",
     arguments: [EIO, ENODEV, ENOTCONN, ECONNABORTED])
   func lostDevice(code: Int32) async throws {
-    let count = Locked(0)
+    let accepted = Locked(0)
     let transport = BentTransport(try Harness.device()) { request, argument, device in
       guard takesPacket(request, argument) else { return device.perform(request, argument) }
-      let isLost = count.withLock { count -> Bool in
-        count += 1
-        return count > 5
-      }
-      return isLost ? -code : device.perform(request, argument)
+      guard accepted.withLock({ $0 }) < 5 else { return -code }
+      let result = device.perform(request, argument)
+      if result == 0 { accepted.withLock { $0 += 1 } }
+      return result
     }
     let encoder = try await H264Encoder.open(Harness.configuration(), on: transport.selector)
-    let reader = Task { () -> (Int, EncoderError?) in
-      var count = 0
+    let reader = Task { () -> ([Int64], EncoderError?) in
+      var times: [Int64] = []
       do throws(EncoderError) {
-        for try await _ in encoder.packets { count += 1 }
-        return (count, nil)
+        for try await packet in encoder.packets { times.append(packet.presentationTime) }
+        return (times, nil)
       } catch {
-        return (count, error)
+        return (times, error)
       }
     }
     do throws(EncoderError) {
@@ -266,8 +265,10 @@ import VirtualV4L2Device
       #expect(error.operation == "VIDIOC_DQBUF")
       #expect(error.errno?.rawValue == code)
     }
-    let (packets, error) = await reader.value
-    #expect(packets >= 1)
+    // What the device gave out before is all there, and nothing else.
+    let (times, error) = await reader.value
+    #expect(accepted.withLock { $0 } == 5)
+    #expect(times == [0, 1, 2, 3, 4])
     #expect(error?.code == .deviceLost)
     await encoder.close()
   }
@@ -311,7 +312,9 @@ import VirtualV4L2Device
       #expect(error.code == .deviceStalled)
     }
     await encoder.close()
-    await #expect(throws: EncoderError.self) { _ = try await reader.value }
+    let told = await #expect(throws: EncoderError.self) { _ = try await reader.value }
+    #expect(told?.code == .deviceStalled)
+    #expect(encoder.statistics.packetsOut == 1)
   }
 
   @Test(

@@ -67,18 +67,22 @@ import VirtualV4L2Device
 
   @Test func sixteenEncodersAtOnce() async throws {
     let device = try Harness.device()
-    try await withThrowingTaskGroup(of: Int.self) { group in
-      for _ in 0..<16 {
+    try await withThrowingTaskGroup(of: (Int64, [Int64]).self) { group in
+      for number in Int64(0)..<16 {
         group.addTask {
           let encoder = try await H264Encoder.open(Harness.configuration(), on: .virtual(device))
           let reader = Harness.collect(encoder.packets)
-          for time in Int64(0)..<50 { try await encoder.encode(Harness.frame(time)) }
+          for time in 0..<Int64(50) {
+            try await encoder.encode(Harness.frame(number * 1000 + time))
+          }
           try await encoder.drain()
           await encoder.close()
-          return try await reader.value.count
+          return (number, try await reader.value.map(\.presentationTime))
         }
       }
-      for try await count in group { #expect(count == 50) }
+      for try await (number, times) in group {
+        #expect(times == (0..<50).map { number * 1000 + $0 })
+      }
     }
     #expect(device.openHandleCount == 0)
     #expect(device.encodedFrameCount == 800)
@@ -117,8 +121,12 @@ import VirtualV4L2Device
       Harness.configuration(), on: .virtual(Harness.device()))
     await encoder.close()
     await encoder.close()
-    await #expect(throws: EncoderError.self) { try await encoder.encode(Harness.frame(0)) }
-    await #expect(throws: EncoderError.self) { try await encoder.drain() }
+    let refusals = [
+      try await encoderError { try await encoder.encode(Harness.frame(0)) },
+      try await encoderError { try await encoder.drain() },
+      try await encoderError { _ = try await encoder.nextInputBuffer() },
+    ]
+    #expect(refusals.map { $0?.code } == [.closed, .closed, .closed])
     for try await _ in encoder.packets { Issue.record("a packet out of nothing") }
   }
 
