@@ -93,8 +93,8 @@ struct ArgumentTable<Values>: Sendable {
       let known = options.flatMap(\.spellings) + ["--help", "--version"]
       throw CommandError(
         .usage,
-        "unknown option \(name)\(Suggestion.sentence(for: name, in: known)) "
-          + "(v4l2enc \(command) --help lists all)")
+        "unknown option \(name)\(Suggestion.sentence(for: name, in: known))"
+          + "; v4l2enc \(command) --help lists all")
     }
     switch option.action {
     case .flag(let apply):

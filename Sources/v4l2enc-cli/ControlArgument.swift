@@ -26,6 +26,15 @@ enum ControlArgument {
     return entry?.key ?? "0x" + String(id, radix: 16)
   }
 
+  /// A text of the library in which controls it knows by number only have their names.
+  static func namingControls(in text: String) -> String {
+    guard let start = text.firstRange(of: "0x") else { return text }
+    let digits = text[start.upperBound...].prefix { $0.isHexDigit }
+    let rest = namingControls(in: String(text[digits.endIndex...]))
+    let name = UInt32(digits, radix: 16).map(name) ?? "0x" + digits
+    return text[..<start.lowerBound] + name + rest
+  }
+
   private static func identifier(_ name: String) throws(CommandError) -> UInt32 {
     if name.hasPrefix("0x") || name.hasPrefix("0X") {
       guard let id = UInt32(name.dropFirst(2), radix: 16), id != 0 else {

@@ -1,3 +1,5 @@
+internal import V4L2Encoder
+
 /// The names of codec controls, as the kernel's `v4l2-controls.h` has them.
 enum ControlNames {
   /// `V4L2_CID_CODEC_BASE`.
@@ -46,4 +48,9 @@ enum ControlNames {
     "HEVC_P_FRAME_MAX_QP": 650, "HEVC_B_FRAME_MIN_QP": 651, "HEVC_B_FRAME_MAX_QP": 652,
     "AVERAGE_QP": 657,
   ]
+
+  /// Whether settings let the driver leave out frames (`V4L2_CID_MPEG_VIDEO_FRAME_SKIP_MODE`).
+  static func skipsFrames(_ settings: [ControlSetting]) -> Bool {
+    settings.contains { $0.id == base + 646 && $0.value != 0 }
+  }
 }

@@ -29,12 +29,23 @@ enum DevicesCommand {
     notes: ""
   ) { (options, argument) throws(CommandError) in options.paths.append(argument) }
 
-  /// The text of the list.
-  static func list(_ options: DevicesOptions) throws(CommandError) -> String {
+  /// What is known of the devices that were named, or of all.
+  static func reports(_ options: DevicesOptions) throws(CommandError) -> [DeviceReport] {
     var reports = options.paths.isEmpty ? DeviceCatalog.devices() : []
     for path in options.paths {
       reports += DeviceCatalog.examine(try DeviceChoice.selector(path))
     }
+    return reports
+  }
+
+  /// A device that was named must be usable; a list of all is as long as it is.
+  static func exitCode(_ reports: [DeviceReport], _ options: DevicesOptions) -> ExitCode {
+    let isMissing = !options.paths.isEmpty && reports.contains { $0.refusal != nil }
+    return isMissing ? .noDevice : .success
+  }
+
+  /// The text of the list.
+  static func list(_ reports: [DeviceReport], _ options: DevicesOptions) -> String {
     if options.asJSON { return JSON.array(reports.map(json)).text + "\n" }
     guard !reports.isEmpty else {
       return "There is no /dev/video* node; v4l2enc encode --device virtual works without one.\n"
@@ -65,7 +76,9 @@ enum DevicesCommand {
     guard all else { return text }
     text += "  kind: \(report.kind.rawValue)\n"
     if !report.bus.isEmpty { text += "  bus: \(report.bus)\n" }
-    text += "  API: \(report.isMultiplanar ? "multi-planar" : "single-planar")\n"
+    if report.isMemoryToMemory {
+      text += "  API: \(report.isMultiplanar ? "multi-planar" : "single-planar")\n"
+    }
     let formats = report.rawFormats.map(\.description).joined(separator: ", ")
     if !formats.isEmpty { text += "  takes: \(formats)\n" }
     return text
@@ -89,7 +102,7 @@ enum DevicesCommand {
       ("driver", .string(report.driver)),
       ("card", .string(report.card)),
       ("bus", .string(report.bus)),
-      ("multiplanar", .boolean(report.isMultiplanar)),
+      ("multiplanar", report.isMemoryToMemory ? .boolean(report.isMultiplanar) : .null),
       ("codecs", .array(report.codecs.map(json))),
       ("raw_formats", .array(report.rawFormats.map { .string($0.description) })),
     ])
@@ -101,5 +114,15 @@ enum DevicesCommand {
       ("minimum_size", codec.minimumSize.map { .string($0.description) } ?? .null),
       ("maximum_size", codec.maximumSize.map { .string($0.description) } ?? .null),
     ])
+  }
+}
+
+extension DeviceReport {
+  /// Whether the device has the two queues of which the interface is asked about.
+  fileprivate var isMemoryToMemory: Bool {
+    switch kind {
+    case .encoder, .decoder, .converter: true
+    case .camera, .other, .unknown: false
+    }
   }
 }

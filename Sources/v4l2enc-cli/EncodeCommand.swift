@@ -32,23 +32,32 @@ enum EncodeCommand {
     let plan = try EncodePlan(options, codec: codec, input: source.description)
     let writer = try PacketWriter(output)
     defer { writer.removeIfUnused(output) }
-    if let input = options.input, writer.isSameFile(as: input) {
-      throw CommandError(.usage, "\(output) is the input itself; write to another file")
-    }
     let reports = try PacketReports(options, timeBase: plan.configuration.timeBase)
+    defer { reports.removeIfUnused() }
+    try FileIdentity.refuseClashes(
+      [
+        ("INPUT", "the input", options.input.flatMap(FileIdentity.init(input:))),
+        (output, "the output", writer.identity),
+      ] + reports.files)
+    let events = EncodeEvents(console)
     let encoder = try await DeviceChoice.open(
-      options.device, plan.writing(to: writer), observer: observer(console), console: console)
+      options.device, plan.writing(to: writer), observer: events.observer, console: console)
     do throws(CommandError) { try checkControls(encoder.negotiated, options.controls) } catch {
       await encoder.close()
       throw error
     }
     announce(encoder.negotiated, plan, source.description, console)
+    reports.begin()
     let run = EncodeRun(
-      encoder, from: source, to: writer, reports: reports,
+      encoder, of: codec, from: source, to: writer, reports: reports,
+      deadlines: plan.configuration.deadlines,
       expectedFrames: [options.frames, source.description.frameCount].compactMap { $0 }.min(),
       console: console, signals: signals, stop: stop)
     var result = try await run.run(limit: options.frames)
     if let failure = reports.finish() { result.errors.append(failure) }
+    result.errors += events.losses(
+      skipped: run.framesSkipped, isAsked: ControlNames.skipsFrames(options.controls))
+    compare(run.streamParameters, encoder.negotiated, codec, console)
     return conclude(result, run, output, signals.exitCode, console)
   }
 
@@ -57,12 +66,26 @@ enum EncodeCommand {
     _ console: Console
   ) {
     console.note(NegotiationText.headline(report, plan))
-    let chosen = plan.defaults + input.remarks
+    let aspect = PixelAspect.remark(input.pixelAspect, plan.codec, report)
+    let chosen = plan.defaults + input.remarks + [aspect].compactMap(\.self)
     if !chosen.isEmpty { console.note(chosen.joined(separator: "; ")) }
     for line in NegotiationText.details(report) { console.detail(line) }
     // With --verbose the library has logged them already, between the controls they concern.
     guard console.verbosity != .verbose else { return }
-    for difference in report.differences { console.note("not as asked: \(difference)") }
+    for difference in report.differences where !PixelAspect.concerns(difference) {
+      console.note("not as asked: \(ControlArgument.namingControls(in: difference))")
+    }
+  }
+
+  /// Says what the stream is where the driver's controls promised something else.
+  private static func compare(
+    _ parameters: SequenceParameterSet?, _ report: NegotiationReport, _ codec: VideoCodec,
+    _ console: Console
+  ) {
+    guard let parameters else { return }
+    let stream = StreamSummary(parameters, codec)
+    guard !stream.agrees(with: StreamSummary(report, codec)) else { return }
+    console.detail("the stream itself says: \(stream.text)")
   }
 
   /// A control that was asked for by name and is not in force is an error, not a remark.
@@ -99,33 +122,16 @@ enum EncodeCommand {
       console.note("stopped; \(run.packetsWritten) frames are in \(output)")
       return result.errors.first { $0.code == .inputOutput }?.code ?? signal
     }
+    let kept =
+      run.packetsWritten > 0 ? " (\(run.packetsWritten) encoded frames were written)" : ""
     for error in result.errors {
-      let kept =
-        run.packetsWritten > 0 ? " (\(run.packetsWritten) encoded frames were written)" : ""
-      if error.code == .badData {
+      if error.severity == .warning, result.framesIn > 0 {
         console.warning(error.message + kept)
       } else {
         console.error(error.message + kept)
       }
     }
-    return result.errors.first?.code ?? .success
-  }
-
-  private static func observer(_ console: Console) -> EncoderObserver {
-    EncoderObserver(level: .debug) { _, message in
-      console.detail(message)
-    } event: { event in
-      switch event {
-      case .frameSkipped(let time): console.detail("frame \(time) was skipped by the driver")
-      case .corruptPacket(let time): console.warning("the driver marked frame \(time) as spoiled")
-      case .unmatchedPacket(let count):
-        console.warning("\(count) bytes came that belong to no frame; they were dropped")
-      case .importRefused(let errno):
-        console.warning("the driver cannot read frames in place (\(errno)); they are copied")
-      case .streamSizeDiffers(let size):
-        console.warning("the driver encodes \(size) instead of the size that was asked for")
-      }
-    }
+    return result.errors.first { $0.code != .success }?.code ?? .success
   }
 }
 

@@ -147,7 +147,8 @@ enum EncodeArguments {
     },
     Option("--gop", value: "N", help: "Pictures from key frame to key frame (default: 2 seconds)") {
       (options, text) throws(CommandError) in
-      options.keyFrameInterval = try Quantities.integer(text, for: "--gop", in: anyCount)
+      options.keyFrameInterval = try Quantities.integer(
+        text, for: "--gop", in: ConfigurationCheck.keyFrameIntervals)
     },
   ]
 

@@ -29,7 +29,9 @@ struct EncodePlan {
     configuration.quantizer = try Self.quantizer(options)
     configuration.oddSizes = options.cropsOddSizes ? .crop : .refuse
     if let range = input.colorRange { configuration.color.range = range }
-    configuration.additionalControls = options.controls
+    // What is asked for by name comes last and wins.
+    configuration.additionalControls =
+      PixelAspect.controls(input.pixelAspect, codec) + options.controls
     self.codec = codec
     self.configuration = configuration
     self.defaults = defaults
@@ -53,7 +55,7 @@ struct EncodePlan {
   static func defaultBitrate(_ size: VideoSize, _ rate: Rational, _ codec: VideoCodec) -> Int {
     let bitsPerPixel = codec == .hevc ? 0.07 : 0.1
     let bitrate = Double(size.width) * Double(size.height) * rate.value * bitsPerPixel
-    return Int(min(max(bitrate, 10_000), Double(Quantities.largestBitrate)))
+    return Int(min(max(bitrate, 10_000), Double(Quantities.bitrates.upperBound)))
   }
 
   private static func rateControl(
@@ -91,7 +93,7 @@ struct EncodePlan {
       }
       return .constant(bitrate: bitrate)
     }
-    let peak = options.peakBitrate ?? min(bitrate / 2 * 3, Quantities.largestBitrate)
+    let peak = options.peakBitrate ?? min(bitrate / 2 * 3, Quantities.bitrates.upperBound)
     guard peak >= bitrate else {
       throw CommandError(
         .usage,

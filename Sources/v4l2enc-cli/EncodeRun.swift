@@ -10,26 +10,33 @@ final class EncodeRun: Sendable {
   }
 
   private let encoder: any VideoEncoder
+  private let codec: VideoCodec
   private let source: any FrameSource
   private let writer: PacketWriter
   private let reports: PacketReports
   private let console: Console
   private let signals: Signals
   private let stop: StopRequest
+  private let watch: StallWatch
   private let meter: Locked<Meter>
+  private let parameters = Locked(SequenceParameterSet?.none)
 
   init(
-    _ encoder: any VideoEncoder, from source: any FrameSource, to writer: PacketWriter,
-    reports: PacketReports, expectedFrames: Int?, console: Console, signals: Signals,
+    _ encoder: any VideoEncoder, of codec: VideoCodec, from source: any FrameSource,
+    to writer: PacketWriter,
+    reports: PacketReports, deadlines: Deadlines, expectedFrames: Int?, console: Console,
+    signals: Signals,
     stop: StopRequest
   ) {
     self.encoder = encoder
+    self.codec = codec
     self.source = source
     self.writer = writer
     self.reports = reports
     self.console = console
     self.signals = signals
     self.stop = stop
+    watch = StallWatch(deadlines, frameRate: source.description.frameRate)
     meter = Locked(Meter(frameRate: source.description.frameRate, expectedFrames: expectedFrames))
   }
 
@@ -42,18 +49,26 @@ final class EncodeRun: Sendable {
       output.stop()
     }
     let writing = Task(executorPreference: output) { await self.write() }
-    let feeding = Task(executorPreference: reader) { await self.feed(limit: limit) }
+    // Whatever is known first: a feeder inside a request that never returns is left behind.
+    let (ends, end) = AsyncStream.makeStream(of: Result.self)
+    let feeding = Task(executorPreference: reader) { end.yield(await self.feed(limit: limit)) }
+    let watching = Task.detached { [watch, path = encoder.negotiated.path] in
+      guard let error = await watch.stall(of: path) else { return }
+      end.yield(Result(framesIn: watch.framesIn, errors: [error]))
+    }
     // A failed writer ends the feeding: there is nowhere for packets to go.
-    let watching = Task {
+    let guarding = Task {
       if await writing.value != nil {
         self.stop.raise()
         feeding.cancel()
       }
     }
-    var result = await feeding.value
-    await encoder.close()
+    var iterator = ends.makeAsyncIterator()
+    var result = await iterator.next() ?? Result(framesIn: watch.framesIn)
+    watching.cancel()
+    await close(afterStall: result.errors.contains { $0.code == .timedOut })
     let writeError = await writing.value
-    await watching.value
+    await guarding.value
     if let writeError {
       // The feeder only noticed that the writer was gone, or met the same failure of the device.
       result.errors.removeAll { $0.code == .software || $0.code == writeError.code }
@@ -62,11 +77,23 @@ final class EncodeRun: Sendable {
     return result
   }
 
+  /// A device that stands still is not waited for: the end of the process gives it back.
+  private func close(afterStall isStalled: Bool) async {
+    let closing = Task.detached { [encoder] in await encoder.close() }
+    if !isStalled { await closing.value }
+  }
+
+  /// Frames for which the driver returned no picture so far.
+  var framesSkipped: Int { encoder.statistics.framesSkipped }
+
   /// The summary of what was done so far.
   func summary(framesIn: Int) -> String {
-    let skipped = encoder.statistics.framesSkipped
+    let skipped = framesSkipped
     return meter.withLock { $0.summary(framesIn: framesIn, skipped: skipped) }
   }
+
+  /// What the first key frame says of the stream.
+  var streamParameters: SequenceParameterSet? { parameters.withLock { $0 } }
 
   /// Packets written so far.
   var packetsWritten: Int { meter.withLock { $0.packets } }
@@ -76,7 +103,14 @@ final class EncodeRun: Sendable {
     do {
       while result.framesIn < limit ?? .max, !stop.isRaised {
         guard let frame = try source.next(Int64(result.framesIn)) else { break }
-        try await encoder.encode(frame)
+        watch.callBegins()
+        do {
+          try await encoder.encode(frame)
+          watch.callEnded(accepted: true)
+        } catch {
+          watch.callEnded(accepted: false)
+          throw error
+        }
         result.framesIn += 1
       }
     } catch {
@@ -87,6 +121,8 @@ final class EncodeRun: Sendable {
     }
     // After damaged input, what came before it is still to be finished; after a device failure
     // this fails again, with nothing new to say.
+    watch.callBegins()
+    defer { watch.callEnded(accepted: false) }
     do { try await encoder.drain() } catch {
       if result.errors.isEmpty { result.errors.append(CommandError(error)) }
     }
@@ -106,8 +142,16 @@ final class EncodeRun: Sendable {
     _ packets: Packets
   ) async throws(CommandError) {
     var iterator = packets.makeAsyncIterator()
+    var isDescribed = codec == .fwht
     while let packet = try await Self.next(&iterator) {
+      if !isDescribed, packet.hasParameterSets {
+        isDescribed = true
+        let set = SequenceParameterSet.first(in: packet.bytes, codec: codec)
+        parameters.withLock { $0 = set }
+      }
+      watch.packetCame()
       try writer.write(packet)
+      watch.packetIsWritten()
       let (index, status) = meter.withLock { meter in
         meter.add(packet)
         return (meter.packets - 1, console.showsStatus ? meter.status() : nil)

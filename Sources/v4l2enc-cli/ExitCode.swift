@@ -19,12 +19,21 @@ enum ExitCode: Int32 {
 
 /// Why the command stops: one line with the remedy, and the code to end with.
 struct CommandError: Error, Hashable {
+  /// How grave it is.
+  enum Severity: Hashable {
+    /// Something is not as it should be, but what was asked for was done.
+    case warning
+    case error
+  }
+
   let code: ExitCode
   let message: String
+  var severity: Severity
 
-  init(_ code: ExitCode, _ message: String) {
+  init(_ code: ExitCode, _ message: String, severity: Severity = .error) {
     self.code = code
     self.message = message
+    self.severity = severity
   }
 }
 

@@ -7,6 +7,8 @@ struct SourceDescription: Hashable, Sendable {
   var frameRate: Rational
   /// Which numbers are black and white, if the input says so.
   var colorRange: ColorDescription.Range?
+  /// Width and height of a pixel, if the input says so.
+  var pixelAspect: Rational?
   /// How many frames there are, if that is known before reading them.
   var frameCount: Int?
   /// What the user should know, in words.

@@ -66,20 +66,23 @@ enum InputFile {
 
   private static func descriptor(_ path: String) throws(CommandError) -> OpenFile {
     if path == "-" {
+      guard !StandardStreams.closed.contains(STDIN_FILENO) else {
+        throw CommandError(
+          .noInput, "-: standard input is closed; pipe raw video or y4m into it, or name a file")
+      }
       guard isatty(STDIN_FILENO) == 0 else {
         throw CommandError(.usage, "-: standard input is a terminal; pipe raw video or y4m into it")
       }
-      guard fcntl(STDIN_FILENO, F_GETFD) >= 0 else {
-        throw CommandError(.noInput, "-: standard input is closed")
-      }
       return OpenFile(STDIN_FILENO)
     }
+    try InputDevice.refuse(path)
     let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
     if descriptor >= 0 { return OpenFile(descriptor) }
     let errno = Errno.last
     if errno.isPermission {
       throw CommandError(.noPermission, "\(path): \(errno.text); you may not read it")
     }
-    throw CommandError(.noInput, "\(path): \(errno.text)")
+    let remedy = errno.rawValue == ENOENT ? "; check the path, or write - for standard input" : ""
+    throw CommandError(.noInput, "\(path): \(errno.text)\(remedy)")
   }
 }

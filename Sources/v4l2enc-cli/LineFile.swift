@@ -1,3 +1,4 @@
+internal import Glibc
 internal import V4L2Encoder
 
 /// A text file that is written line by line and flushed in large pieces.
@@ -5,20 +6,35 @@ internal import V4L2Encoder
 /// A failure does not stop the encoding; `finish` reports the first one.
 final class LineFile: Sendable {
   private struct State {
+    var isBegun = false
     var pending: [UInt8] = []
     var failure: CommandError?
   }
 
   private let file: OpenFile
   private let path: String
+  private let created: Bool
   private let state = Locked(State())
   private static let flushSize = 32 << 10
 
-  /// Creates the file, or empties an existing one.
+  /// Opens the file without touching what an existing one holds.
   init(_ path: String) throws(CommandError) {
     self.path = path
-    (file, _) = try OutputFile.open(path)
+    (file, created) = try OutputFile.open(path)
+  }
+
+  /// Which file this is.
+  var identity: FileIdentity? { file.identity }
+
+  /// Cuts off what the file held.
+  func begin() {
+    state.withLock { $0.isBegun = true }
     file.truncate()
+  }
+
+  /// Removes a file that was created for nothing.
+  func removeIfUnused() {
+    if created, !state.withLock({ $0.isBegun }) { _ = unsafe unlink(path) }
   }
 
   /// Adds one line.

@@ -4,12 +4,10 @@ internal import V4L2Encoder
 enum NegotiationText {
   /// One line: who encodes what how.
   static func headline(_ report: NegotiationReport, _ plan: EncodePlan) -> String {
-    var codec = plan.codec.name
-    if let profile = report.profile { codec += " \(profile.name)" }
-    if let level = report.level { codec += " level \(level.name)" }
     let format = RawFormats.name(of: plan.configuration.inputFormat)
-    return "\(report.card) (\(report.driver), \(report.path)): \(codec), \(report.visibleSize) "
-      + "at \(report.frameRate) fps, \(rate(plan.configuration)), \(format) in"
+    return "\(report.card) (\(report.driver), \(report.path)): "
+      + "\(StreamSummary(report, plan.codec).text) at \(report.frameRate) fps, "
+      + "\(rate(report, plan)), \(format) in"
   }
 
   /// Everything else but the controls, which the library logs while it sets them; one thing per
@@ -44,12 +42,34 @@ enum NegotiationText {
     }
   }
 
-  private static func rate(_ configuration: EncoderConfiguration) -> String {
-    switch configuration.rateControl {
-    case .constant(let bitrate): "CBR \(Units.bitrate(bitrate))"
-    case .variable(let bitrate, let peak):
-      "VBR \(Units.bitrate(bitrate)), peak \(Units.bitrate(peak))"
-    case .constantQuantizer(let quantizer): "constant QP \(quantizer)"
+  /// How bits are spent by the values in force, which need not be those of the plan.
+  static func rate(_ report: NegotiationReport, _ plan: EncodePlan) -> String {
+    if case .constantQuantizer = plan.configuration.rateControl,
+      report.valueInForce(of: .bitrate) == nil
+    {
+      let ids: [ControlID] =
+        switch plan.codec {
+        case .h264: [.h264IFrameQP, .h264PFrameQP]
+        case .hevc: [.hevcIFrameQP, .hevcPFrameQP]
+        case .fwht: [.fwhtIFrameQP, .fwhtPFrameQP]
+        }
+      let values = ids.compactMap { report.valueInForce(of: $0) }
+      guard let first = values.first else { return "quantizer of the driver's choice" }
+      if values.allSatisfy({ $0 == first }) { return "constant QP \(first)" }
+      return "QP \(values.map(String.init).joined(separator: " (key frames) and "))"
+    }
+    guard let bitrate = report.valueInForce(of: .bitrate) else {
+      return "bitrate of the driver's choice"
+    }
+    let target = Units.bitrate(Int(clamping: bitrate))
+    switch report.valueInForce(of: .bitrateMode) {
+    case 0:
+      let peak = report.valueInForce(of: .bitratePeak).map {
+        ", peak \(Units.bitrate(Int(clamping: $0)))"
+      }
+      return "VBR \(target)\(peak ?? "")"
+    case 1: return "CBR \(target)"
+    default: return target
     }
   }
 

@@ -18,10 +18,12 @@ enum OutputName {
     }
     guard let suffix = suffix(of: output) else { return asked ?? .h264 }
     if containers.contains(suffix) {
+      // The streams need not say their frame rate, and FFmpeg assumes 25 then.
       throw CommandError(
         .usage,
         "\(output): containers (.\(suffix)) are not written yet; "
-          + "write .h264 or .hevc and wrap it, such as with ffmpeg -i IN.h264 -c copy OUT.\(suffix)"
+          + "write .h264 or .hevc and wrap it, such as with "
+          + "ffmpeg -r RATE -i IN.h264 -c copy OUT.\(suffix)"
       )
     }
     guard let named = suffixes[suffix] else { return asked ?? .h264 }

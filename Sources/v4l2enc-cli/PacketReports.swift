@@ -8,9 +8,37 @@ struct PacketReports: Sendable {
 
   init(_ options: EncodeOptions, timeBase: Rational) throws(CommandError) {
     self.timeBase = timeBase
-    times = try options.timesPath.map { path throws(CommandError) in try LineFile(path) }
-    statistics = try options.statisticsPath.map { path throws(CommandError) in try LineFile(path) }
+    let times = try options.timesPath.map { path throws(CommandError) in try LineFile(path) }
+    do throws(CommandError) {
+      statistics = try options.statisticsPath.map { path throws(CommandError) in
+        try LineFile(path)
+      }
+    } catch {
+      times?.removeIfUnused()
+      throw error
+    }
+    self.times = times
+  }
+
+  /// The files with the options that name them.
+  var files: [(option: String, role: String, file: FileIdentity?)] {
+    [
+      ("--save-pts", "the file of --save-pts", times?.identity),
+      ("--stats", "the file of --stats", statistics?.identity),
+    ]
+  }
+
+  /// Empties the files and writes what they begin with.
+  func begin() {
+    times?.begin()
+    statistics?.begin()
     times?.write("# timestamp format v2")
+  }
+
+  /// Removes what was created for nothing.
+  func removeIfUnused() {
+    times?.removeIfUnused()
+    statistics?.removeIfUnused()
   }
 
   /// Adds the lines of one packet.

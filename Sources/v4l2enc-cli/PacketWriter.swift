@@ -14,12 +14,13 @@ final class PacketWriter: Sendable {
   /// Opens an output without touching what an existing file holds.
   init(_ path: String) throws(CommandError) {
     if path == "-" {
+      guard !StandardStreams.closed.contains(STDOUT_FILENO) else {
+        throw CommandError(
+          .cannotCreate, "-o -: standard output is closed; redirect it, or name a file")
+      }
       guard isatty(STDOUT_FILENO) == 0 else {
         throw CommandError(
           .usage, "-o -: standard output is a terminal; redirect it, or name a file")
-      }
-      guard fcntl(STDOUT_FILENO, F_GETFD) >= 0 else {
-        throw CommandError(.cannotCreate, "-o -: standard output is closed")
       }
       file = OpenFile(STDOUT_FILENO)
       created = false
@@ -30,13 +31,8 @@ final class PacketWriter: Sendable {
     isRegular = file.isRegular
   }
 
-  /// Whether writing would destroy what is read.
-  func isSameFile(as path: String) -> Bool {
-    var other = stat()
-    guard isRegular, unsafe stat(path, &other) == 0 else { return false }
-    let mine = file.information
-    return mine.st_dev == other.st_dev && mine.st_ino == other.st_ino
-  }
+  /// Which file the output is.
+  var identity: FileIdentity? { file.identity }
 
   /// Writes one packet completely.
   func write(_ packet: EncodedPacket) throws(CommandError) {
@@ -79,11 +75,26 @@ enum OutputFile {
     case EACCES, EPERM:
       throw CommandError(.noPermission, "\(path): \(errno.text); you may not write there")
     case ENOENT:
+      guard !directoryExists(of: path) else {
+        throw CommandError(
+          .cannotCreate, "\(path): no file can be created there; choose another directory")
+      }
       throw CommandError(.cannotCreate, "\(path): the directory does not exist; create it first")
     case EISDIR:
       throw CommandError(.cannotCreate, "\(path) is a directory; name a file in it")
     default: throw CommandError(.cannotCreate, "\(path): \(errno.text)")
     }
+  }
+
+  /// Whether the directory is there in which a file cannot be created.
+  private static func directoryExists(of path: String) -> Bool {
+    guard !path.isEmpty else { return true }
+    var information = stat()
+    // A link that points nowhere lacks the directory of its target, not its own.
+    if unsafe lstat(path, &information) == 0 { return false }
+    let parts = path.split(separator: "/", omittingEmptySubsequences: true).dropLast()
+    let parent = (path.hasPrefix("/") ? "/" : "./") + parts.joined(separator: "/")
+    return unsafe stat(parent, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
   }
 
   /// What a failed write means.

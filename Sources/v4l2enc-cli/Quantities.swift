@@ -2,8 +2,8 @@ internal import V4L2Encoder
 
 /// Reads the numbers people write: bitrates, frame rates, sizes.
 enum Quantities {
-  /// What the kernel's 32-bit controls can hold.
-  static let largestBitrate = Int(Int32.max)
+  /// What the library takes.
+  static let bitrates = ConfigurationCheck.bitrates
 
   /// Bits per second: `4M`, `2.5M`, `500k`, or plain.
   static func bitrate(_ text: String, for option: String) throws(CommandError) -> Int {
@@ -17,13 +17,11 @@ enum Quantities {
     guard let number = decimal(digits, scale: factor) else {
       throw CommandError(.usage, "\(option) \(text): write bit/s, such as 4M, 500k or 64000")
     }
-    guard number > 0 else {
+    guard bitrates.contains(number) else {
       throw CommandError(
-        .usage, "\(option) \(text): a bitrate must be at least 1 bit/s, such as 4M")
-    }
-    guard number <= largestBitrate else {
-      throw CommandError(
-        .usage, "\(option) \(text): no driver takes more than \(largestBitrate) bit/s")
+        .usage,
+        "\(option) \(text): a bitrate is \(bitrates.lowerBound) to \(bitrates.upperBound) bit/s, "
+          + "such as 4M")
     }
     return number
   }

@@ -45,7 +45,8 @@ final class RawSource: FrameSource {
       throw CommandError(
         .badData,
         "\(name) ends within a frame: its last \(count) bytes are no whole frame of "
-          + "\(layout.byteCount) bytes and were left out; check --size and --format")
+          + "\(layout.byteCount) bytes and were left out; check --size and --format",
+        severity: .warning)
     }
   }
 }

@@ -11,9 +11,9 @@ enum Suggestion {
     return best.distance <= max(1, wanted.count / 3) ? best.name : nil
   }
 
-  /// A sentence that names the nearest candidate, or nothing.
+  /// A question in brackets that names the nearest candidate, or nothing.
   static func sentence(for typed: String, in candidates: [String]) -> String {
-    nearest(to: typed, in: candidates).map { "; did you mean \($0)?" } ?? ""
+    nearest(to: typed, in: candidates).map { " (did you mean \($0)?)" } ?? ""
   }
 
   /// How many letters must be inserted, removed, replaced or swapped with their neighbour.

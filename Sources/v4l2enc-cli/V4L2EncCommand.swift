@@ -7,6 +7,8 @@ struct V4L2EncCommand {
   static let version = "0.1.0"
 
   static func main() {
+    // Before anything else opens a file.
+    _ = StandardStreams.closed
     let signals = Signals()
     let arguments = Array(CommandLine.arguments.dropFirst())
     Task.detached {
@@ -66,7 +68,11 @@ struct V4L2EncCommand {
     case "devices":
       switch try DevicesCommand.table.parse(rest, into: DevicesOptions()) {
       case .help: return try show(Help.page(DevicesCommand.table))
-      case .run(let options): return try show(try DevicesCommand.list(options))
+      case .run(let options):
+        let reports = try DevicesCommand.reports(options)
+        return try show(
+          DevicesCommand.list(reports, options),
+          ending: DevicesCommand.exitCode(reports, options))
       }
     case "--help", "-h", "help": return try show(help)
     case "--version": return try show("v4l2enc \(version)\n")
@@ -75,16 +81,21 @@ struct V4L2EncCommand {
       let kind = command.hasPrefix("-") ? "option" : "command"
       throw CommandError(
         .usage,
-        "unknown \(kind) \(command)\(Suggestion.sentence(for: command, in: known)) "
-          + "(v4l2enc --help lists all)")
+        "unknown \(kind) \(command)\(Suggestion.sentence(for: command, in: known))"
+          + "; v4l2enc --help lists all")
     }
   }
 
   /// Writes to standard output.
-  private static func show(_ text: String) throws(CommandError) -> ExitCode {
+  private static func show(
+    _ text: String, ending code: ExitCode = .success
+  ) throws(CommandError) -> ExitCode {
+    guard !StandardStreams.closed.contains(STDOUT_FILENO) else {
+      throw CommandError(.cannotCreate, "standard output is closed; open or redirect it")
+    }
     if let failure = OutputDescriptor.writeAll(Array(text.utf8), to: STDOUT_FILENO) {
       throw OutputFile.error(failure, writing: "standard output")
     }
-    return .success
+    return code
   }
 }

@@ -6,6 +6,8 @@ struct Y4MHeader: Hashable {
   var format: PixelFormat
   /// Nil when the header says "unknown".
   var frameRate: Rational?
+  /// Width and height of a pixel; nil when the header says "unknown" or nothing.
+  var pixelAspect: Rational?
   var isInterlaced = false
   var colorRange: ColorDescription.Range?
 
@@ -32,7 +34,7 @@ struct Y4MHeader: Hashable {
       case "W": width = try Self.positive(value, word, name)
       case "H": height = try Self.positive(value, word, name)
       case "F": frameRate = try Self.ratio(value, word, name)
-      case "A": _ = try Self.ratio(value, word, name)
+      case "A": pixelAspect = try Self.ratio(value, word, name)
       case "I": interlacing = String(value)
       case "C": chroma = String(value)
       case "X": colorRange = Self.colorRange(value) ?? colorRange

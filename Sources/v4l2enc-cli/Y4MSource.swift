@@ -20,6 +20,7 @@ final class Y4MSource: FrameSource {
       size: header.size, format: header.format,
       frameRate: options.frameRate ?? header.frameRate ?? defaultRate,
       colorRange: header.colorRange)
+    description.pixelAspect = header.pixelAspect
     if options.frameRate == nil, header.frameRate == nil {
       description.remarks.append("\(defaultRate) fps (default: the y4m header names none)")
     }
@@ -55,7 +56,7 @@ final class Y4MSource: FrameSource {
     CommandError(
       .badData,
       "\(name) ends within a frame: its last \(count) bytes are no whole frame of "
-        + "\(layout.byteCount) bytes and were left out")
+        + "\(layout.byteCount) bytes and were left out", severity: .warning)
   }
 
   private func checkFrameHeader(_ line: [UInt8], _ number: Int64) throws(CommandError) {

@@ -38,26 +38,29 @@ import Testing
     arguments: [
       (["-o", "o.h264"], 64, "which input?"),
       (["test:bars"], 64, "-o OUTPUT"),
-      (["/nonexistent/in.yuv", "-o", "o.h264"], 66, "/nonexistent/in.yuv: No such file"),
+      (["/nonexistent/in.yuv", "-o", "o.h264"], 66, "No such file or directory; check the path"),
       (["/proc", "-o", "o.h264"], 66, "is a directory"),
       (["/proc/self/mem", "--size", "64x64", "-o", "o.h264"], 74, "reading /proc/self/mem"),
-      (["/dev/null", "--size", "64x64", "-o", "o.h264"], 65, "is empty"),
+      (["/dev/null", "--size", "64x64", "-o", "o.h264"], 66, "/dev/null is a device"),
       (["-", "--size", "64x64", "-o", "o.h264"], 65, "standard input is empty"),
       (["test:bar", "-o", "o.h264"], 66, "did you mean bars?"),
       (["test:bars", "--size", "0x0", "-o", "o.h264"], 64, "at least one pixel"),
       (["test:bars", "--size", "63x64", "-o", "o.h264"], 64, "63x64 is odd"),
       (["test:bars", "--size", "64x63", "-o", "o.h264"], 64, "--crop-odd"),
       (["test:bars", "--size", "65536x64", "-o", "o.h264"], 64, "no H.264 or HEVC encoder"),
-      (["test:bars", "--bitrate", "0", "-o", "o.h264"], 64, "at least 1 bit/s"),
+      (["test:bars", "--bitrate", "0", "-o", "o.h264"], 64, "is 1000 to 2000000000 bit/s"),
+      (["test:bars", "--gop", "1000001", "-o", "o.h264"], 64, "1 to 1000000"),
       (["test:bars", "--fps", "0", "-o", "o.h264"], 64, "--fps 0"),
       (["test:bars", "--set", "bitrat=1", "-o", "o.h264"], 64, "did you mean BITRATE?"),
       (["test:bars", "-o", "o.mp4"], 64, "containers (.mp4) are not written yet"),
+      (["test:bars", "-o", "o.mp4"], 64, "ffmpeg -r RATE -i IN.h264 -c copy OUT.mp4"),
       (["test:bars", "-o", "o.MKV"], 64, "containers (.mkv)"),
       (["test:bars", "-o", "o.ts"], 64, "containers (.ts)"),
       (["test:bars", "-o", "rtsp://host/x"], 64, "rtsp://"),
       (["test:bars", "-o", "o.h264", "--codec", "hevc"], 64, "contradicts the suffix"),
       (["test:bars", "-o", "/nonexistent/o.h264"], 73, "the directory does not exist"),
       (["test:bars", "-o", "/proc"], 73, "is a directory"),
+      (["test:bars", "-o", "/proc/a.h264"], 73, "no file can be created there"),
       (["test:bars", "-o", "-", "--stats", "/nonexistent/s"], 73, "the directory does not exist"),
       (["test:bars", "-o", "-", "--rate-control", "cq"], 64, "needs --qp"),
       (["test:bars", "-o", "-", "--qp", "20", "--bitrate", "4M"], 64, "has no bitrate"),
@@ -130,6 +133,19 @@ import Testing
       input: .bytes(endless), ends: 65, saying: "its line has no end")
   }
 
+  @Test func inputWithoutAFrame() async throws {
+    for (clip, text) in [
+      (y4m(0), "has no frame to encode"), (y4m(0) + "FRAME\nshort".utf8, "ends within a frame"),
+    ] {
+      let result = try await encodeVirtually(
+        "-", "-o", directory.file("o.h264"), input: .bytes(clip))
+      #expect(result.exitCode == 65)
+      #expect(result.errorText.contains("v4l2enc: error: "))
+      #expect(result.errorText.contains(text))
+      #expect(!result.errorText.contains("warning: "))
+    }
+  }
+
   @Test func y4mContradictsTheArguments() async throws {
     let clip = try directory.write(y4m(1), to: "in.y4m")
     let rest = ["-o", directory.file("o.h264"), "--device", "virtual"]
@@ -150,6 +166,8 @@ import Testing
       #expect(result.exitCode == 65, "\(result.errorText)")
       #expect(result.errorText.contains(text))
       #expect(result.errorText.contains("3 frames in, 3 out, 0 skipped"))
+      #expect(result.errorText.contains("v4l2enc: error: "))
+      #expect(!result.errorText.contains("warning: "))
       #expect(FileManager.default.contents(atPath: output)?.isEmpty == false)
     }
   }
@@ -181,6 +199,10 @@ import Testing
         "encode", "test:bars", "--size", "16384x16384", "--frames", "1", "-o", output,
         "--device", "virtual",
       ], ends: 69, saying: "16384x16384")
+    try await expect(
+      ["encode", "test:bars", "--size", "8x8", "--frames", "1", "-o", output]
+        + ["--device", "virtual"], ends: 69,
+      saying: "takes no pictures below 16x16, and this one is 8x8; scale it up")
   }
 
   @Test func readingWhatIsWritten() async throws {

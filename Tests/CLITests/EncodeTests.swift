@@ -115,10 +115,13 @@ import V4L2Encoder
 
   @Test func verboseNamesEveryControl() async throws {
     let result = try await encodeVirtually(
-      "-", "-v", "--bitrate", "300k", "--gop", "7", "-o", directory.file("o.264"),
+      "-", "-v", "--bitrate", "300k", "--gop", "7", "--set", "0x9909ca=1", "-o",
+      directory.file("o.264"),
       input: .bytes(y4m(2)))
     #expect(result.errorText.contains("control BITRATE = 300000: applied"))
     #expect(result.errorText.contains("control GOP_SIZE = 7: applied"))
+    #expect(result.errorText.contains("control B_FRAMES = 1: "))
+    #expect(!result.errorText.contains("0x9909ca"))
   }
 
   @Test func interlacedInputIsReported() async throws {

@@ -2,6 +2,10 @@
 package enum ConfigurationCheck {
   /// The largest picture side of any level of H.264 or HEVC (HEVC level 6.2).
   package static let largestSide = 16_888
+  /// Bit/s of a target or a peak.
+  package static let bitrates = 1000...2_000_000_000
+  /// Pictures from one key frame to the next.
+  package static let keyFrameIntervals = 1...1_000_000
 
   /// Refuses what contradicts itself or leaves its ranges, by name and with the remedy.
   package static func validate(
@@ -24,7 +28,7 @@ package enum ConfigurationCheck {
         && (1...1_000_000_000).contains(timeBase.denominator),
       "time base \(timeBase): both parts must be between 1 and 1000000000")
     try require(
-      (1...1_000_000).contains(configuration.keyFrameInterval),
+      keyFrameIntervals.contains(configuration.keyFrameInterval),
       "key frame interval \(configuration.keyFrameInterval): must be 1 to 1000000 frames")
     try require(
       (0...16).contains(configuration.bidirectionalFrames),
@@ -49,7 +53,6 @@ package enum ConfigurationCheck {
   private static func validateRate(
     _ configuration: EncoderConfiguration
   ) throws(EncoderError) {
-    let bitrates = 1000...2_000_000_000
     let quantizers = 0...51
     switch configuration.rateControl {
     case .constant(let bitrate):

@@ -186,7 +186,16 @@ package struct Negotiator {
   }
 
   private func sizeRefusal(granted: VideoSize, _ format: PixelFormat) -> String {
-    let limit = device.handle.sizeRange(of: format).map { " (\($0.minimum) to \($0.maximum))" }
+    let range = device.handle.sizeRange(of: format)
+    let asked = report.visibleSize
+    let isLarger = granted.width >= asked.width && granted.height >= asked.height
+    if let least = range?.minimum ?? (isLarger ? granted : nil),
+      asked.width < least.width || asked.height < least.height
+    {
+      return "\(device.path) takes no pictures below \(least), and this one is \(asked); "
+        + "scale it up or pad it first"
+    }
+    let limit = range.map { " (\($0.minimum) to \($0.maximum))" }
     return "\(device.path) does not encode \(report.visibleSize), it would make it \(granted)"
       + "\(limit ?? ""); scale the picture first"
   }

@@ -1,0 +1,58 @@
+internal import V4L2Encoder
+
+/// Tells what the library reports while it encodes, and counts what was lost.
+final class EncodeEvents: Sendable {
+  private let console: Console
+  private let dropped = Locked(0)
+
+  init(_ console: Console) { self.console = console }
+
+  /// Encoded pictures that came but belong to no frame, so that they are not in the output.
+  var droppedPackets: Int { dropped.withLock { $0 } }
+
+  /// What the library reports to.
+  var observer: EncoderObserver {
+    EncoderObserver(level: .debug) { [console] _, message in
+      console.detail(ControlArgument.namingControls(in: message))
+    } event: { [self] event in
+      take(event)
+    }
+  }
+
+  /// Says or counts one event.
+  func take(_ event: EncoderEvent) {
+    switch event {
+    case .frameSkipped(let time): console.detail("frame \(time) was skipped by the driver")
+    case .corruptPacket(let time): console.warning("the driver marked frame \(time) as spoiled")
+    case .unmatchedPacket(let count):
+      dropped.withLock { $0 += 1 }
+      console.detail("\(count) bytes came that belong to no frame; they were dropped")
+    case .importRefused(let errno):
+      console.warning("the driver cannot read frames in place (\(errno)); they are copied")
+    case .streamSizeDiffers(let size):
+      console.warning("the driver encodes \(size) instead of the size that was asked for")
+    }
+  }
+
+  /// What is wrong with a stream that is complete as far as the library can tell, if the driver
+  /// returned no picture for `skipped` frames.
+  func losses(skipped: Int, isAsked: Bool) -> [CommandError] {
+    var losses: [CommandError] = []
+    let dropped = droppedPackets
+    if dropped > 0 {
+      losses.append(
+        CommandError(
+          .inputOutput,
+          "the driver returned \(dropped) pictures with times of no frame; they are missing in the "
+            + "output, so use another driver or device"))
+    }
+    if skipped > 0, !isAsked {
+      losses.append(
+        CommandError(
+          .success,
+          "the driver returned no picture for \(skipped) frames; a higher bitrate or --max-qp may "
+            + "keep it from skipping", severity: .warning))
+    }
+    return losses
+  }
+}
