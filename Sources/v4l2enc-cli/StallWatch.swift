@@ -7,12 +7,17 @@ internal import V4L2Encoder
 final class StallWatch: Sendable {
   private struct State {
     var framesIn = 0
-    /// Since when the feeder is inside a call; nil while it reads.
-    var callStart: MonotonicTime?
-    /// When the last packet came, or was written.
-    var lastPacket = MonotonicTime.now
+    /// Whether the feeder is inside a call; otherwise it reads.
+    var isInCall = false
     var isWriting = false
+    /// Whether anything happened since the last look.
+    var hasMoved = false
+    /// For how many looks nothing has happened.
+    var quietLooks = 0
   }
+
+  /// Looks are counted, not time: a process that was stopped for a while has not been looking.
+  private static let interval = Duration.milliseconds(500)
 
   private let state = Locked(State())
   private let patience: Duration
@@ -27,40 +32,44 @@ final class StallWatch: Sendable {
   var framesIn: Int { state.withLock { $0.framesIn } }
 
   /// A call into the library begins.
-  func callBegins() { state.withLock { $0.callStart = .now } }
+  func callBegins() { move { $0.isInCall = true } }
 
   /// A call into the library has returned; `accepted` when it took a frame.
   func callEnded(accepted: Bool) {
-    state.withLock { state in
-      state.callStart = nil
+    move { state in
+      state.isInCall = false
       if accepted { state.framesIn += 1 }
     }
   }
 
   /// A packet came; until it is written, the output's reader is who everybody waits for.
-  func packetCame() { state.withLock { $0.isWriting = true } }
+  func packetCame() { move { $0.isWriting = true } }
 
   /// The packet is written.
-  func packetIsWritten() {
+  func packetIsWritten() { move { $0.isWriting = false } }
+
+  private func move(_ change: (inout State) -> Void) {
     state.withLock { state in
-      state.isWriting = false
-      state.lastPacket = .now
+      change(&state)
+      state.hasMoved = true
     }
   }
 
-  /// Whether the device stands still.
-  func hasStalled(at now: MonotonicTime) -> Bool {
+  /// Looks whether the device stands still; to be called at every interval.
+  func look() -> Bool {
     state.withLock { state in
-      guard let start = state.callStart, !state.isWriting else { return false }
-      return now - start >= patience && now - state.lastPacket >= patience
+      let isQuiet = state.isInCall && !state.isWriting && !state.hasMoved
+      state.hasMoved = false
+      state.quietLooks = isQuiet ? state.quietLooks + 1 : 0
+      return Self.interval * state.quietLooks >= patience
     }
   }
 
   /// Waits until the device stands still; nil when the task is cancelled before.
   func stall(of device: String) async -> CommandError? {
     while true {
-      do { try await Task.sleep(for: .milliseconds(500)) } catch { return nil }
-      guard hasStalled(at: .now) else { continue }
+      do { try await Task.sleep(for: Self.interval) } catch { return nil }
+      guard look() else { continue }
       return CommandError(
         .timedOut,
         "\(device) has not answered a request for \(patience); it may hang, so restart it")
