@@ -99,6 +99,15 @@ import Testing
       ["encode", "test:bars", "--device", "virtual", "--codec", "hevc"] + arguments)
     #expect(same.exitCode == 0, "\(same.errorText)")
     #expect(!same.errorText.contains("the stream itself says"))
+    // OpenH264 writes no Baseline that is not constrained.
+    let other = try await v4l2enc(
+      ["encode", "test:bars", "--device", "virtual", "--profile", "baseline", "-b", "1M"]
+        + ["--set", "bitrate=2000000"] + arguments)
+    #expect(other.errorText.contains("H.264 baseline level"))
+    #expect(other.errorText.contains("CBR 2.00 Mbit/s"))
+    #expect(
+      other.errorText.contains("the stream itself says: H.264 constrained-baseline level"),
+      "\(other.errorText)")
   }
 
   @Test func pixelAspectBecomesControls() throws {
