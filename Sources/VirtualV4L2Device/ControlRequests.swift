@@ -15,9 +15,33 @@ extension HandleState {
     return nextCompound ? nil : ControlTable.index(of: plain)
   }
 
+  /// A control as it is for the coded format: no back end writes B-frames in H.264.
+  private func definition(_ index: Int) -> ControlDefinition {
+    var control = ControlTable.controls[index]
+    if coded.codec == .h264, index == Self.bFrames { control.maximum = 0 }
+    return control
+  }
+
+  private static let bFrames = ControlTable.index(of: UInt32(V4L2_CID_MPEG_VIDEO_B_FRAMES))
+
+  /// Fits the controls to another coded format, as drivers do by changing a control's range.
+  mutating func followCodedFormat(effects: inout Effects) {
+    guard let index = Self.bFrames else { return }
+    var changes = UInt32(V4L2_EVENT_CTRL_CH_RANGE)
+    let fitting = min(controls[index: index], definition(index).maximum)
+    if fitting != controls[index: index] {
+      controls[index: index] = fitting
+      changes |= UInt32(V4L2_EVENT_CTRL_CH_VALUE)
+    }
+    let event = controlEvent(index, changes: changes)
+    guard events.isSubscribed(event.type, event.id) else { return }
+    events.post(event)
+    effects.notifies = true
+  }
+
   func queryControl(_ argument: inout v4l2_queryctrl) -> Int32 {
     guard let index = find(argument.id) else { return -EINVAL }
-    let control = ControlTable.controls[index]
+    let control = definition(index)
     var answer = v4l2_queryctrl()
     answer.id = control.identifier
     answer.type = control.type
@@ -33,7 +57,7 @@ extension HandleState {
 
   func queryExtendedControl(_ argument: inout v4l2_query_ext_ctrl) -> Int32 {
     guard let index = find(argument.id) else { return -EINVAL }
-    let control = ControlTable.controls[index]
+    let control = definition(index)
     var answer = v4l2_query_ext_ctrl()
     answer.id = control.identifier
     answer.type = control.type
@@ -71,7 +95,7 @@ extension HandleState {
   mutating func setControl(_ argument: inout v4l2_control, effects: inout Effects) -> Int32 {
     guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
     guard ControlTable.controls[index].isWritable else { return -EACCES }
-    switch ControlTable.controls[index].validated(Int64(argument.value)) {
+    switch definition(index).validated(Int64(argument.value)) {
     case .failure(let error): return -error.rawValue
     case .success(let value):
       apply(value, to: index, effects: &effects)
@@ -157,7 +181,7 @@ extension HandleState {
       // S_EXT_CTRLS that changed nothing says `count`; only TRY may name the culprit.
       if action == .attempt { argument.error_idx = UInt32(position) }
       guard ControlTable.controls[index].isWritable else { return -EACCES }
-      switch ControlTable.controls[index].validated(Int64(items[position].value)) {
+      switch definition(index).validated(Int64(items[position].value)) {
       case .failure(let error): return -error.rawValue
       case .success(let value): values.append(value)
       }
@@ -186,7 +210,7 @@ extension HandleState {
   }
 
   func controlEvent(_ index: Int, changes: UInt32) -> v4l2_event {
-    let control = ControlTable.controls[index]
+    let control = definition(index)
     var event = v4l2_event()
     event.type = UInt32(V4L2_EVENT_CTRL)
     event.id = control.identifier

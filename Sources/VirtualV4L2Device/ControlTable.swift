@@ -9,7 +9,7 @@ struct ControlDefinition: Sendable {
   let name: String
   let kind: Kind
   let minimum: Int64
-  let maximum: Int64
+  var maximum: Int64
   let step: Int64
   let initial: Int64
   /// The items of a menu; nil where the device lacks one.
@@ -60,9 +60,9 @@ struct ControlDefinition: Sendable {
 /// The controls of the device, in the order of their ids.
 ///
 /// What the OpenH264 back end cannot do is stored, read back and has no effect there:
-/// `B_FRAMES` (the library writes none), `H264_8X8_TRANSFORM`, `H264_CPB_SIZE` and `VBV_SIZE`
-/// (its rate control has no such buffer), `MULTI_SLICE_*`, and `H264_I_FRAME_QP` beside another
-/// `H264_P_FRAME_QP` (it takes one quantizer for both).
+/// `H264_8X8_TRANSFORM`, `H264_CPB_SIZE` and `VBV_SIZE` (its rate control has no such buffer),
+/// `MULTI_SLICE_*`, and `H264_I_FRAME_QP` beside another `H264_P_FRAME_QP` (it takes one
+/// quantizer for both). `B_FRAMES` has the range 0…0 while the coded format is H.264.
 enum ControlTable {
   static let controls: [ControlDefinition] = (userControls + codecControls).sorted {
     $0.identifier < $1.identifier

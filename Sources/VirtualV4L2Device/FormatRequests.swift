@@ -79,7 +79,7 @@ extension HandleState {
     return 0
   }
 
-  mutating func setFormat(_ argument: inout v4l2_format) -> Int32 {
+  mutating func setFormat(_ argument: inout v4l2_format, effects: inout Effects) -> Int32 {
     guard let direction = direction(of: argument.type) else { return -EINVAL }
     guard !self[direction].isBusy else { return -EBUSY }
     switch direction {
@@ -90,7 +90,9 @@ extension HandleState {
       followCrop()
       describe(picture, in: &argument)
     case .capture:
+      let previous = coded.codec
       coded = codedFormat(argument)
+      if coded.codec != previous { followCodedFormat(effects: &effects) }
       describe(coded, color: picture.color, in: &argument)
     }
     settingsGeneration += 1

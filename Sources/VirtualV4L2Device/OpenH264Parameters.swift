@@ -25,16 +25,30 @@ enum OpenH264Parameters {
     return scaled(isConstant ? settings.bitrate : max(peak, settings.bitrate), settings)
   }
 
+  /// The library's rate control goes no lower than this, whatever it is told.
+  private static let lowestControlled = 12
+
   /// The quantizer of a stream without rate control; nil when there is rate control.
+  ///
+  /// A range that ends below what rate control uses leaves it nothing to decide.
   private static func fixedQuantizer(_ settings: CodecSettings) -> Int? {
     let controls = settings.controls
     if controls[V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE] == 0 {
       return controls[V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP]
     }
     let quality = Int(V4L2_MPEG_VIDEO_BITRATE_MODE_CQ.rawValue)
-    guard controls[V4L2_CID_MPEG_VIDEO_BITRATE_MODE] == quality else { return nil }
+    guard controls[V4L2_CID_MPEG_VIDEO_BITRATE_MODE] == quality else {
+      let highest = quantizers(settings).upperBound
+      return highest < lowestControlled ? highest : nil
+    }
     // 1…100, better upwards, to 51…10.
     return 51 - controls[V4L2_CID_MPEG_VIDEO_CONSTANT_QUALITY] * 41 / 100
+  }
+
+  /// The range asked for; of 0 as a lower end the library would make its own range.
+  private static func quantizers(_ settings: CodecSettings) -> ClosedRange<Int> {
+    let lowest = max(1, settings.controls[V4L2_CID_MPEG_VIDEO_H264_MIN_QP])
+    return lowest...max(lowest, settings.controls[V4L2_CID_MPEG_VIDEO_H264_MAX_QP])
   }
 
   /// Whether the change is one the running encoder has no option for.
@@ -100,13 +114,13 @@ enum OpenH264Parameters {
     _ parameters: inout SEncParamExt, _ settings: CodecSettings
   ) {
     let controls = settings.controls
-    let lowest = max(1, controls[V4L2_CID_MPEG_VIDEO_H264_MIN_QP])
-    let highest = max(lowest, controls[V4L2_CID_MPEG_VIDEO_H264_MAX_QP])
-    parameters.iMinQp = Int32(lowest)
-    parameters.iMaxQp = Int32(highest)
+    let range = quantizers(settings)
+    parameters.iMinQp = Int32(range.lowerBound)
+    parameters.iMaxQp = Int32(range.upperBound)
     if let quantizer = fixedQuantizer(settings) {
       parameters.iRCMode = RC_OFF_MODE
-      parameters.sSpatialLayers.0.iDLayerQp = Int32(min(max(quantizer, lowest), highest))
+      parameters.sSpatialLayers.0.iDLayerQp = Int32(
+        min(max(quantizer, range.lowerBound), range.upperBound))
       return
     }
     let isConstant =

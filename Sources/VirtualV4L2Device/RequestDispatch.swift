@@ -79,7 +79,8 @@ extension HandleState {
     case CV4L2_VIDIOC_QUERYCAP: queryCapabilities(&argument.as(v4l2_capability.self).pointee)
     case CV4L2_VIDIOC_ENUM_FMT: enumerateFormats(&argument.as(v4l2_fmtdesc.self).pointee)
     case CV4L2_VIDIOC_G_FMT: getFormat(&argument.as(v4l2_format.self).pointee)
-    case CV4L2_VIDIOC_S_FMT: setFormat(&argument.as(v4l2_format.self).pointee)
+    case CV4L2_VIDIOC_S_FMT:
+      setFormat(&argument.as(v4l2_format.self).pointee, effects: &effects)
     case CV4L2_VIDIOC_TRY_FMT: tryFormat(&argument.as(v4l2_format.self).pointee)
     case CV4L2_VIDIOC_ENUM_FRAMESIZES:
       enumerateFrameSizes(&argument.as(v4l2_frmsizeenum.self).pointee)

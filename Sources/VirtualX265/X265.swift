@@ -71,7 +71,7 @@ package final class X265Encoder {
     guard let parameters = x265_param_alloc() else { return nil }
     Self.fill(parameters, settings)
     var opened = cx265_encoder_open(parameters)
-    if opened == nil, settings.level != 0 {
+    if opened == nil {
       // A level too low for the size: the library finds the lowest that will do.
       parameters.pointee.levelIdc = 0
       opened = cx265_encoder_open(parameters)
@@ -153,6 +153,22 @@ package final class X265Encoder {
     return UnsafeRawBufferPointer(start: start, count: length)
   }
 
+  /// The library takes no picture smaller than one coding tree unit.
+  private static func codingTreeUnit(_ settings: X265Settings) -> Int {
+    min(settings.width, settings.height) < 32 ? 16 : 32
+  }
+
+  /// Levels from 5 on want coding tree units of 32 at least (ITU-T H.265, A.4.2), which a lower
+  /// picture has no room for.
+  ///
+  /// Asked for both, version 3.5 sets up some of its tables for the one size, encodes with the
+  /// other and writes beyond them.
+  private static func level(_ settings: X265Settings) -> Int {
+    guard codingTreeUnit(settings) < 32 else { return settings.level }
+    let highest = 41
+    return settings.level == 0 ? highest : min(settings.level, highest)
+  }
+
   private static func fill(
     _ parameters: UnsafeMutablePointer<x265_param>, _ settings: X265Settings
   ) {
@@ -170,8 +186,9 @@ package final class X265Encoder {
     parameters.pointee.bDistributeMotionEstimation = 0
     parameters.pointee.lookaheadSlices = 0
     x265_param_parse(parameters, "pools", "none")
-    // 16 everywhere: the smallest picture is one coding tree unit.
-    parameters.pointee.maxCUSize = 16
+    let unit = codingTreeUnit(settings)
+    parameters.pointee.maxCUSize = UInt32(unit)
+    parameters.pointee.maxTUSize = UInt32(unit)
     parameters.pointee.minCUSize = 8
     // Key frames come when they are asked for, so that their distance may change at any time.
     parameters.pointee.keyframeMax = -1
@@ -186,7 +203,7 @@ package final class X265Encoder {
     parameters.pointee.bEnableAccessUnitDelimiters = 0
     parameters.pointee.bEmitInfoSEI = 0
     parameters.pointee.bAnnexB = 1
-    parameters.pointee.levelIdc = Int32(clamping: settings.level)
+    parameters.pointee.levelIdc = Int32(clamping: level(settings))
     parameters.pointee.bHighTier = settings.isHighTier ? 1 : 0
     fillRate(parameters, settings.rateControl)
     parameters.pointee.rc.qpMin = Int32(clamping: settings.minimumQuantizer)

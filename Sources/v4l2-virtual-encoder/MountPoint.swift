@@ -26,6 +26,10 @@ struct MountPoint {
           throw .cannotCreate(
             "\(path) is served already; end that server, or name another path")
         }
+        guard Self.isEmpty(path) else {
+          throw .cannotCreate(
+            "\(path) is a file with content, which the device would hide; name another path")
+        }
         createdInode = nil
         return
       case -Int(ENOENT):
@@ -70,6 +74,12 @@ struct MountPoint {
     var status = stat()
     guard let createdInode, lstat(path, &status) == 0, status.st_ino == createdInode else { return }
     unlink(path)
+  }
+
+  /// Whether a regular file holds nothing; whatever cannot be asked counts as full.
+  private static func isEmpty(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_size == 0
   }
 
   private static func create(_ path: String) throws(ServerFailure) -> ino_t {

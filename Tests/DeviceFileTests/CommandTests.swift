@@ -101,12 +101,26 @@ struct CommandTests {
     #expect(!FileManager.default.fileExists(atPath: path))
   }
 
-  @Test("a file that was there before is kept as it was", .needsDeviceFile)
+  @Test("an empty file that was there before is kept", .needsDeviceFile)
   func existingFile() async throws {
     let directory = try TemporaryDirectory()
-    let path = try directory.write([1, 2, 3], to: "file")
-    try await Self.background(path, end: SIGINT)
+    let path = try directory.write([], to: "file")
+    try await Self.background(path, end: SIGINT) { _ = try RawClient(path) }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data())
+  }
+
+  @Test("a file with content is not hidden", .needsDeviceFile, arguments: [false, true])
+  func fullFile(staysInForeground: Bool) async throws {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write([1, 2, 3], to: "video.h264")
+    let result = try await Self.run([path] + (staysInForeground ? ["--foreground"] : []))
+    #expect(result.exitCode == EX_CANTCREAT)
+    #expect(result.output.isEmpty)
+    #expect(result.errorText.split(separator: "\n").count == 1)
+    #expect(result.errorText.contains(path))
     #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data([1, 2, 3]))
+    let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
+    #expect(!mounts.contains(path))
   }
 
   @Test("the mount a killed server left is replaced", .needsDeviceFile)

@@ -9,8 +9,11 @@ struct ComplianceTests {
 
   /// Whether a thread of v4l2-compliance did not get to run within a quarter of a second.
   ///
-  /// It then calls the STREAMOFF of that thread late, or ends itself by destroying the thread's
-  /// object before the thread used it. Neither says anything of the device: the run is repeated.
+  /// Traced on a machine with four times as many busy processes as processors: the thread that is to
+  /// call STREAMOFF is created and, 250 ms later, given up before it made one system call. On the
+  /// way out its object is destroyed, which ends the whole program when the thread starts just
+  /// then. No request reached the device, and only one queue streams in that check, so that
+  /// STREAMOFF has no encoding to wait for: the run is repeated.
   private static func wasStarved(_ result: SubprocessResult) -> Bool {
     result.outputText.contains("v4l2-test-buffers.cpp(2645): !thread_streamoff.done")
       || result.errorText.contains("pure virtual method called")

@@ -175,6 +175,37 @@ struct CodecControlTests {
   }
 
   @Test(
+    "The quantizer stays in its range while the bitrate is constant", arguments: codecs, [10, 22])
+  func quantizerCeiling(codec: UInt32, highest: Int32) async throws {
+    let isHEVC = codec == CV4L2_PIX_FMT_HEVC
+    let (low, high) =
+      isHEVC
+      ? (V4L2_CID_MPEG_VIDEO_HEVC_MIN_QP, V4L2_CID_MPEG_VIDEO_HEVC_MAX_QP)
+      : (V4L2_CID_MPEG_VIDEO_H264_MIN_QP, V4L2_CID_MPEG_VIDEO_H264_MAX_QP)
+    let rate: [(Int32, Int32)] = [
+      (V4L2_CID_MPEG_VIDEO_BITRATE, 100_000),
+      (V4L2_CID_MPEG_VIDEO_BITRATE_MODE, Int32(V4L2_MPEG_VIDEO_BITRATE_MODE_CBR.rawValue)),
+    ]
+    let free = try await encode(codec, frames: 10, rate).stream.count
+    let fine = try await encode(
+      codec, frames: 10, rate + [(low, highest / 2), (high, highest)]
+    ).stream.count
+    // Without rate control at that quantizer, which is no less than what the range allows.
+    let fixed = try await encode(
+      codec, frames: 10,
+      [
+        (V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE, 0),
+        (
+          isHEVC ? V4L2_CID_MPEG_VIDEO_HEVC_P_FRAME_QP : V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP,
+          highest
+        ),
+      ]
+    ).stream.count
+    #expect(fine > free * 2, "\(fine) of \(free)")
+    #expect(fine * 10 >= fixed * 7, "\(fine) of \(fixed)")
+  }
+
+  @Test(
     "H.264 profiles, levels and entropy coding are those asked for",
     arguments: [
       (V4L2_MPEG_VIDEO_H264_PROFILE_CONSTRAINED_BASELINE.rawValue, 0, "Constrained Baseline"),
@@ -196,14 +227,71 @@ struct CodecControlTests {
   }
 
   #if VirtualCodecs
-  @Test("HEVC levels are those asked for")
-  func hevcLevel() async throws {
+  // Level 1 is too low for the picture: it becomes the lowest that will do for its bitrate.
+  @Test(
+    "HEVC levels are those asked for",
+    arguments: zip(0...12, [93, 60, 63, 90, 93, 120, 123, 150, 153, 156, 180, 183, 186]))
+  func hevcLevel(item: Int32, code: Int) async throws {
     let outcome = try await encode(
-      CV4L2_PIX_FMT_HEVC, frames: 3,
-      [(V4L2_CID_MPEG_VIDEO_HEVC_LEVEL, Int32(V4L2_MPEG_VIDEO_HEVC_LEVEL_3_1.rawValue))])
+      CV4L2_PIX_FMT_HEVC, frames: 3, [(V4L2_CID_MPEG_VIDEO_HEVC_LEVEL, item)])
     let facts = try await FFmpeg.probe(outcome.stream, CV4L2_PIX_FMT_HEVC, "profile,level")
     #expect(facts["profile"] == "Main")
-    #expect(facts["level"] == "93")
+    #expect(facts["level"] == String(code))
+    #expect(
+      try await FFmpeg.decode(outcome.stream, CV4L2_PIX_FMT_HEVC).count == i420Size(3, 176, 144))
+  }
+
+  // Below 32 samples there is no room for what levels from 5 on prescribe.
+  @Test(
+    "HEVC of every size is a stream at any level",
+    arguments: [
+      (16, 16, "123"), (640, 18, "123"), (30, 480, "123"), (32, 32, "186"), (34, 1090, "186"),
+      (2560, 1440, "186"), (4096, 544, "186"),
+    ])
+  func hevcSizes(width: Int, height: Int, level: String) async throws {
+    let video = TestPicture.i420(width: width, height: height, frames: 2)
+    let highest = Int32(V4L2_MPEG_VIDEO_HEVC_LEVEL_6_2.rawValue)
+    let run = Run(
+      codec: CV4L2_PIX_FMT_HEVC, width: width, height: height, frames: 2,
+      controls: [
+        (V4L2_CID_MPEG_VIDEO_HEVC_LEVEL, highest), (V4L2_CID_MPEG_VIDEO_BITRATE, 40_000_000),
+      ])
+    let outcome = try CodecTests.encode(run, video)
+    let facts = try await FFmpeg.probe(outcome.stream, CV4L2_PIX_FMT_HEVC, "level")
+    #expect(facts["level"] == level)
+    let decoded = try await FFmpeg.decode(outcome.stream, CV4L2_PIX_FMT_HEVC)
+    #expect(decoded.count == i420Size(2, width, height))
+    #expect(lumaQuality(decoded, video, width: width, height: height, frames: 1) > 30)
+  }
+
+  @Test("HEVC of a size that needs level 5 gets it without being asked")
+  func hevcLevelOfSize() async throws {
+    let video = TestPicture.i420(width: 2560, height: 1440, frames: 2)
+    let run = Run(codec: CV4L2_PIX_FMT_HEVC, width: 2560, height: 1440, frames: 2)
+    let stream = try CodecTests.encode(run, video).stream
+    let facts = try await FFmpeg.probe(stream, CV4L2_PIX_FMT_HEVC, "level")
+    #expect(facts["level"] == "150")
+    #expect(
+      try await FFmpeg.decode(stream, CV4L2_PIX_FMT_HEVC).count == i420Size(2, 2560, 1440))
+  }
+
+  @Test("Small and large HEVC pictures are encoded side by side")
+  func hevcSideBySide() async throws {
+    // Their coding tree units differ, of which the library keeps tables.
+    let sizes = [(24, 24), (176, 144), (24, 24), (96, 18)]
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for (width, height) in sizes {
+        group.addTask {
+          let video = TestPicture.i420(width: width, height: height, frames: 30)
+          let run = Run(codec: CV4L2_PIX_FMT_HEVC, width: width, height: height)
+          let stream = try CodecTests.encode(run, video).stream
+          let decoded = try await FFmpeg.decode(stream, CV4L2_PIX_FMT_HEVC)
+          #expect(decoded.count == i420Size(30, width, height))
+          #expect(lumaQuality(decoded, video, width: width, height: height, frames: 30) > 30)
+        }
+      }
+      try await group.waitForAll()
+    }
   }
   #endif
 

@@ -36,6 +36,50 @@ struct ControlTests {
     #expect(client.result(CV4L2_VIDIOC_QUERY_EXT_CTRL, &query) == -EINVAL)
   }
 
+  @Test("B-frames exist for HEVC only, and the range says so")
+  func codedFormatRange() throws {
+    let client = try DeviceClient()
+    func highest() throws -> Int64 {
+      var query = v4l2_query_ext_ctrl()
+      query.id = UInt32(V4L2_CID_MPEG_VIDEO_B_FRAMES)
+      try client.call(CV4L2_VIDIOC_QUERY_EXT_CTRL, &query)
+      var old = v4l2_queryctrl()
+      old.id = query.id
+      try client.call(CV4L2_VIDIOC_QUERYCTRL, &old)
+      #expect(Int64(old.maximum) == query.maximum)
+      return query.maximum
+    }
+    var subscription = v4l2_event_subscription()
+    subscription.type = UInt32(V4L2_EVENT_CTRL)
+    subscription.id = UInt32(V4L2_CID_MPEG_VIDEO_B_FRAMES)
+    try client.call(CV4L2_VIDIOC_SUBSCRIBE_EVENT, &subscription)
+
+    _ = try client.setFormat(.capture, CV4L2_PIX_FMT_H264)
+    #expect(try highest() == 0)
+    try client.setControl(V4L2_CID_MPEG_VIDEO_B_FRAMES, 2)
+    #expect(try client.getControl(V4L2_CID_MPEG_VIDEO_B_FRAMES) == 0)
+    var event = v4l2_event()
+    #expect(client.result(CV4L2_VIDIOC_DQEVENT, &event) == -ENOENT)
+
+    guard try client.setFormat(.capture, CV4L2_PIX_FMT_HEVC).fourCC == CV4L2_PIX_FMT_HEVC
+    else { return }
+    #expect(try highest() == 2)
+    try client.setControl(V4L2_CID_MPEG_VIDEO_B_FRAMES, 2)
+    #expect(try client.getControl(V4L2_CID_MPEG_VIDEO_B_FRAMES) == 2)
+    #expect(client.result(CV4L2_VIDIOC_DQEVENT, &event) == 0)
+    #expect(event.u.ctrl.changes == UInt32(V4L2_EVENT_CTRL_CH_RANGE))
+    #expect(event.u.ctrl.maximum == 2)
+
+    _ = try client.setFormat(.capture, CV4L2_PIX_FMT_H264)
+    #expect(try highest() == 0)
+    #expect(try client.getControl(V4L2_CID_MPEG_VIDEO_B_FRAMES) == 0)
+    #expect(client.result(CV4L2_VIDIOC_DQEVENT, &event) == 0)
+    #expect(
+      event.u.ctrl.changes
+        == UInt32(V4L2_EVENT_CTRL_CH_RANGE) | UInt32(V4L2_EVENT_CTRL_CH_VALUE))
+    #expect(event.u.ctrl.value == 0 && event.u.ctrl.maximum == 0)
+  }
+
   @Test("Menus have the kernel's items, and holes where the device lacks one")
   func menus() throws {
     let client = try DeviceClient()
