@@ -277,9 +277,9 @@ final class DeviceClient {
     }
   }
 
-  /// Waits up to ten seconds for a buffer.
+  /// Waits up to a minute for a buffer: a large picture takes its time on a busy machine.
   func dequeue(_ direction: Direction, memory: v4l2_memory = V4L2_MEMORY_MMAP) throws -> Dequeued {
-    let deadline = MonotonicTime.now + .seconds(10)
+    let deadline = MonotonicTime.now + .seconds(60)
     while true {
       do { return try dequeueNow(direction, memory: memory) } catch let failure as Failure {
         guard failure.errno == EAGAIN, MonotonicTime.now < deadline else { throw failure }
