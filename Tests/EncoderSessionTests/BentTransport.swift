@@ -25,6 +25,7 @@ final class BentTransport: Transport {
   private let openGate: Gate?
   private let isDeaf: Bool
   private let closing: @Sendable () -> Void
+  private let isSilent: @Sendable () -> Bool
   private let log = Locked<[UInt]>([])
   private let mappings = Locked<(made: Int, undone: Int)>((0, 0))
 
@@ -36,16 +37,19 @@ final class BentTransport: Transport {
   ///   - isDeaf: whether waiting never reports anything.
   ///   - bend: what is bent.
   ///   - closing: called before a handle is closed.
+  ///   - isSilent: whether waiting reports nothing for now.
   init(
     _ device: VirtualDevice, openGate: Gate? = nil, isDeaf: Bool = false,
     bend: @escaping Bend = { $2.perform($0, $1) },
-    closing: @escaping @Sendable () -> Void = {}
+    closing: @escaping @Sendable () -> Void = {},
+    isSilent: @escaping @Sendable () -> Bool = { false }
   ) {
     self.device = device
     inner = VirtualTransport(device)
     self.openGate = openGate
     self.isDeaf = isDeaf
     self.closing = closing
+    self.isSilent = isSilent
     self.bend = bend
   }
 
@@ -84,6 +88,11 @@ final class BentTransport: Transport {
       inner.unmap(address, length: length)
     }
     func wait(for interest: Readiness, until deadline: MonotonicTime?) throws(Errno) -> Readiness {
+      if transport.isSilent() {
+        // Short, since nothing wakes the loop when the silence ends.
+        let soon = MonotonicTime.now + .milliseconds(5)
+        return try inner.wait(for: [], until: min(soon, deadline ?? soon))
+      }
       let ready = try inner.wait(for: transport.isDeaf ? [] : interest, until: deadline)
       return transport.isDeaf ? [] : ready
     }
