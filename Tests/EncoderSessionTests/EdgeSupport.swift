@@ -57,7 +57,7 @@ extension V4L2VideoEncoder {
   }
 
   /// Waits until the event loop has met its deadline a few times with nothing to do.
-  func rest(for rounds: Int = 3) async throws {
+  func rest(for rounds: Int = 2) async throws {
     let waits = statistics.waits
     try await eventually("\(rounds) rounds of rest") { statistics.waits >= waits + rounds }
   }
