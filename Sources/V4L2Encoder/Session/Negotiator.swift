@@ -4,11 +4,11 @@
 /// Only what the driver returned is used afterwards; every difference from what was asked is
 /// noted in the report.
 package struct Negotiator {
-  private let device: EncoderDevice
-  private let codec: VideoCodec
-  private let configuration: EncoderConfiguration
-  private let observer: EncoderObserver
-  package private(set) var report = NegotiationReport()
+  let device: EncoderDevice
+  let codec: VideoCodec
+  let configuration: EncoderConfiguration
+  let observer: EncoderObserver
+  package var report = NegotiationReport()
 
   package init(
     device: EncoderDevice, codec: VideoCodec, configuration: EncoderConfiguration,
@@ -61,7 +61,7 @@ package struct Negotiator {
   // MARK: - Formats
 
   /// Finds the codec's FourCC; HEVC has two names (NVIDIA's plugin says H265).
-  private func codedFormat() throws(EncoderError) -> FormatDescription {
+  func codedFormat() throws(EncoderError) -> FormatDescription {
     let names: [PixelFormat] =
       switch codec {
       case .h264: [.h264]
@@ -95,7 +95,7 @@ package struct Negotiator {
     return max(pixels * 3 / 4, 512 * 1024)
   }
 
-  private mutating func setCodedFormat(_ format: PixelFormat) throws(EncoderError) {
+  mutating func setCodedFormat(_ format: PixelFormat) throws(EncoderError) {
     // Starting from what the driver has: bcm2835-codec refuses a format built from zeros, and
     // s5p-mfc, mtk-vcodec-enc and rkmpp take the buffer size from the caller.
     var wanted: QueueFormat
@@ -117,7 +117,7 @@ package struct Negotiator {
     report.codedFormat = format
   }
 
-  private mutating func setRawFormat(codedFormat: PixelFormat) throws(EncoderError) -> QueueFormat {
+  mutating func setRawFormat(codedFormat: PixelFormat) throws(EncoderError) -> QueueFormat {
     let offered: [PixelFormat]
     do throws(Errno) {
       offered = try device.handle.formats(device.outputType).map(\.format)
@@ -161,7 +161,7 @@ package struct Negotiator {
   }
 
   /// A producer's lines and rows are asked for, so that the driver can read its frames in place.
-  private func applyProducerLayout(to format: inout QueueFormat) {
+  func applyProducerLayout(to format: inout QueueFormat) {
     guard case .dmabuf(let planes) = configuration.inputMemory, let luma = planes.first,
       luma.bytesPerLine > 0
     else { return }
@@ -176,7 +176,7 @@ package struct Negotiator {
   }
 
   /// Decides once whether frames are read in place; if not, why.
-  private mutating func decideOnZeroCopy(_ writer: FrameWriter) {
+  mutating func decideOnZeroCopy(_ writer: FrameWriter) {
     guard case .dmabuf(let planes) = configuration.inputMemory else { return }
     guard let refusal = writer.importRefusal(planes) else {
       report.isZeroCopy = true
@@ -185,7 +185,7 @@ package struct Negotiator {
     note("DMABUF frames are copied: \(refusal)")
   }
 
-  private func sizeRefusal(granted: VideoSize, _ format: PixelFormat) -> String {
+  func sizeRefusal(granted: VideoSize, _ format: PixelFormat) -> String {
     let range = device.handle.sizeRange(of: format)
     let asked = report.visibleSize
     let isLarger = granted.width >= asked.width && granted.height >= asked.height
@@ -200,7 +200,7 @@ package struct Negotiator {
       + "\(limit ?? ""); scale the picture first"
   }
 
-  private mutating func readCodedFormat(_ format: PixelFormat) throws(EncoderError) {
+  mutating func readCodedFormat(_ format: PixelFormat) throws(EncoderError) {
     var granted: QueueFormat
     do throws(Errno) {
       granted = try device.handle.format(device.captureType)
@@ -220,7 +220,7 @@ package struct Negotiator {
     report.codedBufferSize = size
   }
 
-  private func setFormat(
+  func setFormat(
     _ direction: QueueDirection, _ wanted: QueueFormat
   ) throws(EncoderError) -> QueueFormat {
     do throws(Errno) {
@@ -234,14 +234,14 @@ package struct Negotiator {
 
   // MARK: - Colour
 
-  private func applyColor(to format: inout QueueFormat) {
+  func applyColor(to format: inout QueueFormat) {
     format.colorspace = configuration.color.primaries.rawValue
     format.transfer = configuration.color.transfer.rawValue
     format.matrix = configuration.color.matrix.rawValue
     format.quantization = configuration.color.range.rawValue
   }
 
-  private mutating func checkColor(_ granted: QueueFormat) {
+  mutating func checkColor(_ granted: QueueFormat) {
     let asked = configuration.color
     let parts = [
       ("colorspace", asked.primaries.rawValue, granted.colorspace),
@@ -262,14 +262,14 @@ package struct Negotiator {
 
   // MARK: - Geometry and rate
 
-  private mutating func noteCrop() {
+  mutating func noteCrop() {
     guard report.visibleSize != configuration.size else { return }
     note("picture size \(configuration.size): cropped to \(report.visibleSize)")
   }
 
   /// The crop rectangle is set whenever the driver pads, and tried when it does not, because a
   /// rectangle of an earlier format may still be in force.
-  private mutating func crop(bufferSize: VideoSize) throws(EncoderError) {
+  mutating func crop(bufferSize: VideoSize) throws(EncoderError) {
     let granted: VideoSize
     do throws(Errno) {
       granted = try device.handle.crop(to: report.visibleSize)
@@ -293,7 +293,7 @@ package struct Negotiator {
         + "not to \(report.visibleSize)")
   }
 
-  private mutating func setFrameRate(captureToo: Bool) {
+  mutating func setFrameRate(captureToo: Bool) {
     let asked = configuration.frameRate
     // iris and others take the coded rate on the CAPTURE side and only a hint on the other.
     let directions: [QueueDirection] = captureToo ? [.output, .capture] : [.output]
@@ -311,129 +311,6 @@ package struct Negotiator {
       }
     }
   }
-
-  // MARK: - Controls
-
-  private mutating func setControls() throws(EncoderError) {
-    let profile = configuration.profile ?? defaultProfile
-    let bitrate: Int? =
-      switch configuration.rateControl {
-      case .constant(let bitrate): bitrate
-      case .variable(_, let peak): peak
-      case .constantQuantizer: nil
-      }
-    let level = try chooseLevel(profile: profile, bitrate: bitrate)
-    report.profile = profile
-    report.level = level
-    for control in ControlPlan.controls(
-      for: codec, configuration, profile: profile, level: level)
-    {
-      let outcome = set(control)
-      let isHeader =
-        control.id == .prependParameterSetsToIDR && outcome != .unsupported
-      if isHeader, case .applied = outcome { report.parameterSets = .driver }
-    }
-    for setting in configuration.additionalControls {
-      let id = ControlID(rawValue: setting.id)
-      let name = "0x" + String(setting.id, radix: 16)
-      set(PlannedControl(id, name, setting.value, .asked))
-    }
-  }
-
-  private var defaultProfile: CodecProfile? {
-    switch codec {
-    case .h264: .h264High
-    case .hevc: .hevcMain
-    case .fwht: nil
-    }
-  }
-
-  private mutating func chooseLevel(
-    profile: CodecProfile?, bitrate: Int?
-  ) throws(EncoderError) -> CodecLevel? {
-    guard codec != .fwht else { return nil }
-    let computed = CodecLevel.minimum(
-      codec: codec, size: report.visibleSize, frameRate: configuration.frameRate,
-      bitrate: bitrate, profile: profile)
-    if let level = configuration.level {
-      if let refusal = level.refusal(
-        size: report.visibleSize, frameRate: configuration.frameRate, bitrate: bitrate,
-        profile: profile)
-      {
-        note(refusal + (computed.map { "; level \($0.name) would do" } ?? ""))
-      }
-      return level
-    }
-    guard let computed else {
-      throw EncoderError(
-        .unsupported,
-        "no \(codec.name) level allows \(report.visibleSize) at \(configuration.frameRate) frames "
-          + "per second" + (bitrate.map { " and \($0) bit/s" } ?? ""))
-    }
-    return computed
-  }
-
-  @discardableResult
-  private mutating func set(_ control: PlannedControl) -> ControlOutcome.Result {
-    let result = apply(control)
-    report.controls.append(
-      ControlOutcome(
-        name: control.name, id: control.id.rawValue, requested: control.value, result: result))
-    observer.emit(.debug, "control \(control.name) = \(control.value): \(result)")
-    switch result {
-    case .applied, .unverified: return result
-    case .adjusted(let value):
-      note("\(control.name): asked for \(control.value), the driver takes \(value)")
-    case .unsupported:
-      if let substitute = control.substitute.first { return set(substitute) }
-      if control.importance == .asked {
-        note("\(control.name) = \(control.value): the driver has no such control")
-      }
-    case .refused(let error):
-      note("\(control.name) = \(control.value): the driver refuses it (\(error))")
-    }
-    return result
-  }
-
-  /// Writes without asking first, because some drivers answer no query yet take the value, and
-  /// reads back where that is possible.
-  private func apply(_ control: PlannedControl) -> ControlOutcome.Result {
-    do throws(Errno) {
-      try device.handle.setControl(control.id, control.value)
-    } catch {
-      // EINVAL says both "no such control" and "not this value"; the first is true when the
-      // control cannot be read either.
-      guard error != .notSupported else { return .unsupported }
-      guard (try? device.handle.control(control.id)) != nil else { return .unsupported }
-      return .refused(error)
-    }
-    do throws(Errno) {
-      let value = try device.handle.control(control.id)
-      return value == control.value ? .applied : .adjusted(to: value)
-    } catch {
-      return .unverified
-    }
-  }
-
-  private func minimumInputBuffers() -> Int {
-    let minimum = try? device.handle.control(.minBuffersForOutput)
-    return Int(clamping: min(max(minimum ?? 1, 1), 32))
-  }
-
-  /// A driver may keep B-frames that nobody asked for.
-  private func grantedReorderDepth() -> Int {
-    let outcome = report.controls.last { $0.id == ControlID.bFrames.rawValue }
-    switch outcome?.result {
-    case .adjusted(let granted): return Int(clamping: max(0, min(granted, 16)))
-    case .applied, .unverified: return configuration.bidirectionalFrames
-    case .unsupported, nil: return 0
-    case .refused:
-      // What is in force instead is unknown; expecting too many only delays a report.
-      return 16
-    }
-  }
-
-  private mutating func note(_ difference: String) { report.differences.append(difference) }
 }
 
 extension EncoderDevice {

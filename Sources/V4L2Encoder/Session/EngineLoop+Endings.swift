@@ -1,0 +1,100 @@
+/// The drain, the restart after it, and the end.
+extension EngineLoop {
+  mutating func sendStop() {
+    do throws(Errno) {
+      engine.core.withLock { $0.lastProgress = .now }
+      try handle.stopEncoder()
+    } catch {
+      guard error == .notSupported || error == .invalidArgument else {
+        engine.fail(
+          EncoderError("VIDIOC_ENCODER_CMD", error, device: device.path, while: "draining"))
+        return
+      }
+      // The driver has no such command: every frame's packet is the end, or a long silence when
+      // the last frames were skipped.
+      let ends = engine.core.withLock { core in
+        core.machine.stopIsUnknown()
+        return core.pending.isEmpty && core.machine.pendingTableEmptied()
+      }
+      if ends { finishDrain() }
+    }
+  }
+
+  /// Frames without a packet are known to be skipped now.
+  mutating func finishDrain() {
+    var skipped: [Int64] = []
+    engine.core.withLock { core in
+      while let frame = core.pending.takeSkipped() { skipped.append(frame.presentationTime) }
+      core.timeline.reset()
+      core.statistics.framesSkipped += skipped.count
+      core.statistics.drains += 1
+    }
+    assembler.reset()
+    for time in skipped { engine.observer.event?(.frameSkipped(presentationTime: time)) }
+    engine.resumeWaiters()
+  }
+
+  /// STREAMOFF and STREAMON on both queues: what every driver understands, while ENC_CMD_START
+  /// is nothing on bcm2835-codec and wave5 and another STOP on coda.
+  mutating func restart() {
+    do throws(DeviceRequestError) {
+      try engine.stopStreaming()
+      let images = engine.core.withLock { core -> [DMABUFImage] in
+        core.captureHeld = 0
+        core.pool.driverStopped()
+        return core.detachAll()
+      }
+      withExtendedLifetime(images) {}
+      if engine.core.withLock({ $0.mustCopy }) { try engine.replaceImportsByMappedBuffers() }
+      try engine.startStreaming()
+      engine.core.withLock { core in
+        core.lastProgress = .now
+        core.machine.restarted()
+      }
+    } catch {
+      engine.fail(
+        EncoderError(
+          error.operation, error.errno, device: device.path, while: "starting again after a drain"))
+    }
+    engine.resumeWaiters()
+  }
+
+  /// Gives buffers and device back, once no caller is inside a request any more.
+  mutating func cleanUp() {
+    waitForCallers()
+    let error = engine.core.withLock { $0.machine.terminalError }
+    if let error, error.code != .closed { engine.mailbox.finish(.failure(error)) }
+    engine.resumeWaiters()
+    // What fails from here on fails because the device is gone; closing it is all that is left.
+    // STREAMOFF also releases a caller whose QBUF waits inside the driver.
+    try? engine.stopStreaming()
+    waitForCallers()
+    let (images, memory) = engine.core.withLock { core -> ([DMABUFImage], BufferMemory) in
+      let images = core.detachAll()
+      let memory = core.backing.memory
+      core.backing = .mapped([])
+      return (images, memory)
+    }
+    withExtendedLifetime(images) {}
+    // A mapping keeps a kernel device open behind its closed descriptor; those on loan go when
+    // their holders drop them.
+    outputs = []
+    let isAlone = engine.core.withLock { $0.machine.framesInTransit == 0 }
+    if isAlone {
+      _ = try? handle.requestBuffers(device.captureType, count: 0)
+      _ = try? handle.requestBuffers(device.outputType, count: 0, memory: memory)
+      // Else the caller keeps the descriptor, so that its number is not given to another file
+      // under him; it is closed with the last reference to the handle.
+      handle.close()
+    }
+    engine.core.withLock { $0.hasExited = true }
+    engine.exited.fulfill(())
+  }
+
+  func waitForCallers() {
+    let deadline = MonotonicTime.now + engine.configuration.deadlines.progress
+    while engine.core.withLock({ $0.machine.framesInTransit > 0 }), MonotonicTime.now < deadline {
+      DeviceThread.sleep(.milliseconds(1))
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/// From CAPTURE buffers (encoded bytes) to packets.
+extension EngineLoop {
+  mutating func takePacket() {
+    let result: DequeueResult
+    do throws(Errno) {
+      engine.core.withLock { $0.statistics.deviceRequests += 1 }
+      result = try handle.dequeue(device.captureType)
+    } catch {
+      engine.fail(
+        EncoderError("VIDIOC_DQBUF", error, device: device.path, while: "taking a packet"))
+      return
+    }
+    switch result {
+    case .notReady: return
+    case .endOfStream:
+      if engine.core.withLock({ $0.machine.endOfStreamReached() }) {
+        finishDrain()
+      } else {
+        engine.fail(
+          EncoderError(
+            .protocolViolation, operation: "VIDIOC_DQBUF", errno: .brokenPipe,
+            "\(device.path) ended the stream without being asked"))
+      }
+    case .buffer(let buffer): accept(buffer)
+    }
+  }
+
+  mutating func accept(_ buffer: DequeuedBuffer) {
+    let capacity =
+      outputs.indices.contains(buffer.index)
+      ? outputs[buffer.index].planeLengths[0] : -1
+    guard buffer.bytesUsed <= capacity, buffer.dataOffset <= max(buffer.bytesUsed, 0) else {
+      engine.fail(
+        EncoderError(
+          .protocolViolation, operation: "VIDIOC_DQBUF",
+          "\(device.path) returned buffer \(buffer.index) with bytes \(buffer.dataOffset)…"
+            + "\(buffer.bytesUsed), which its \(outputs.count) buffers do not have"))
+      return
+    }
+    let payload = buffer.dataOffset..<buffer.bytesUsed
+    let data =
+      payload.isEmpty ? nil : outputs[buffer.index].copy(payload, after: assembler.carry)
+    let isLast = engine.core.withLock { core -> Bool in
+      core.captureHeld -= 1
+      core.lastProgress = .now
+      guard case .draining = core.machine.state else { return false }
+      return buffer.flags.contains(.last)
+    }
+    // First the packet: what is out must not be lost when its buffer cannot be returned.
+    if let data { deliver(data, buffer) }
+    // After LAST the buffers wait for the restart, which queues them all.
+    if !isLast { queueCaptureBuffer(buffer.index) }
+    let ends = engine.core.withLock { core in
+      switch core.machine.state {
+      case .streaming, .stopping:
+        core.framesKeptBack = min(core.framesKeptBack ?? .max, core.pending.count)
+      // A drain brings out what is kept back otherwise.
+      case .draining, .drained, .restarting, .failed, .closed: break
+      }
+      return core.machine.captureDequeued(
+        isLast: isLast, isEmpty: payload.isEmpty, nothingPending: core.pending.isEmpty)
+    }
+    if ends { finishDrain() }
+  }
+
+  func queueCaptureBuffer(_ index: Int) {
+    do throws(Errno) {
+      engine.core.withLock { core in
+        core.captureHeld += 1
+        core.statistics.deviceRequests += 1
+      }
+      try handle.queueEmpty(device.captureType, index: index)
+    } catch {
+      engine.fail(
+        EncoderError("VIDIOC_QBUF", error, device: device.path, while: "returning a buffer"))
+    }
+  }
+
+  mutating func deliver(_ data: PacketData, _ buffer: DequeuedBuffer) {
+    let picture: (data: PacketData, isKeyFrame: Bool, hasParameterSets: Bool)
+    switch assembler.accept(data) {
+    case .headersOnly: return
+    case .unusable:
+      engine.observer.event?(.unmatchedPacket(byteCount: data.byteCount))
+      return
+    case .picture(let data, let isKeyFrame, let hasParameterSets):
+      picture = (data, isKeyFrame, hasParameterSets)
+    }
+    let (data, isKeyFrame, hasParameterSets) = picture
+    reportStreamSize()
+    let isCorrupt = buffer.flags.contains(.error)
+    let reorderDepth = max(engine.reorderDepth, assembler.reorderDepth)
+    let copiesTime = buffer.flags.contains(.timestampCopy)
+    let now = MonotonicTime.now
+    var skipped: [Int64] = []
+    let packet = engine.core.withLock { core -> EncodedPacket? in
+      var frame: PendingFrames.Frame?
+      var isInferred = false
+      if let match = core.pending.match(key: buffer.timestamp, reorderDepth: reorderDepth) {
+        frame = match.frame
+        for _ in 0..<match.skippedCount {
+          guard let passed = core.pending.takeSkipped() else { break }
+          core.timeline.frameSkipped(presentationTime: passed.presentationTime)
+          skipped.append(passed.presentationTime)
+        }
+      } else if !copiesTime {
+        frame = core.pending.matchOldest()
+        isInferred = true
+      }
+      guard let frame else { return nil }
+      core.statistics.framesSkipped += skipped.count
+      core.statistics.packetsOut += 1
+      core.statistics.bytesOut += data.byteCount
+      if isKeyFrame { core.statistics.keyFrames += 1 }
+      if isCorrupt { core.statistics.corruptPackets += 1 }
+      return EncodedPacket(
+        data: data, presentationTime: frame.presentationTime,
+        decodeTime: core.timeline.decodeTime(forPacket: frame.presentationTime),
+        duration: frame.duration, isKeyFrame: isKeyFrame, hasParameterSets: hasParameterSets,
+        isCorrupt: isCorrupt, isTimeInferred: isInferred, latency: now - frame.queuedAt)
+    }
+    for time in skipped { engine.observer.event?(.frameSkipped(presentationTime: time)) }
+    guard let packet else {
+      engine.observer.event?(.unmatchedPacket(byteCount: data.byteCount))
+      return
+    }
+    if isCorrupt {
+      engine.observer.event?(.corruptPacket(presentationTime: packet.presentationTime))
+    }
+    engine.mailbox.deliver(packet)
+  }
+
+  mutating func reportStreamSize() {
+    guard !hasReportedSize, let size = assembler.streamSize else { return }
+    hasReportedSize = true
+    if size != engine.report.visibleSize { engine.observer.event?(.streamSizeDiffers(size)) }
+  }
+}
