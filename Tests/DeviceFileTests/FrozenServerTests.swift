@@ -35,6 +35,12 @@ struct FrozenServerTests {
       }
       device.server.send(SIGSTOP)
       defer { device.server.send(SIGCONT) }
+      try await eventually("the command has said why it ends") {
+        client.errorSoFar.contains("v4l2enc: error: ")
+      }
+      // A request that the server had read before it froze holds its process until the server
+      // goes on or is killed: the kernel waits for the answer, whatever the program does.
+      device.server.send(SIGCONT)
       let result = try await client.wait(within: .patience)
       #expect(result.outputText == "75\n", "\(result.errorText)")
       let complaints = result.errorText.split(separator: "\n").filter {
