@@ -15,10 +15,10 @@ package final class EncoderSession: Sendable {
     do throws(Errno) {
       try DeviceThread.start(named: "v4l2-encoder") {
         let result = openEngine(codec, configuration, on: selector, observer: observer)
-        let isWanted = opened.fulfill(result.map(\.0))
-        guard case .success((let engine, let outputs)) = result else { return }
+        let isWanted = opened.fulfill(result)
+        guard case .success(let engine) = result else { return }
         if !isWanted { engine.requestClose() }
-        var loop = EngineLoop(engine: engine, outputs: outputs)
+        var loop = EngineLoop(engine: engine)
         loop.run()
       }
     } catch {
@@ -36,7 +36,7 @@ package final class EncoderSession: Sendable {
   private static func openEngine(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, on selector: DeviceSelector,
     observer: EncoderObserver
-  ) -> Result<(Engine, [MappedBuffer]), EncoderError> {
+  ) -> Result<Engine, EncoderError> {
     switch selector.choice {
     case .node(let path, let transport):
       return Result { () throws(EncoderError) in
@@ -51,7 +51,7 @@ package final class EncoderSession: Sendable {
   /// Tries every encoder of the machine; the error says of each node why it was refused.
   private static func openFirst(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, observer: EncoderObserver
-  ) -> Result<(Engine, [MappedBuffer]), EncoderError> {
+  ) -> Result<Engine, EncoderError> {
     let transport = KernelTransport()
     var refusals: [String] = []
     for path in DeviceProbe.candidates() {

@@ -31,6 +31,9 @@ struct EngineCore {
   }
 
   var machine = SessionStateMachine()
+  /// CAPTURE buffers (encoded bytes) on their way to the event loop, which alone holds them then
+  /// and so can undo their mappings.
+  var captureBuffers: [MappedBuffer] = []
   var pool: InputPool
   var backing: InputBacking
   /// The driver refused an import: the next restart brings the driver's own buffers.
@@ -97,6 +100,11 @@ struct EngineCore {
     guard case .imported(var table) = backing else { return [] }
     defer { backing = .imported(table) }
     return table.detachAll()
+  }
+
+  mutating func takeCaptureBuffers() -> [MappedBuffer] {
+    defer { captureBuffers = [] }
+    return captureBuffers
   }
 
   mutating func makeIdentity() -> UInt64 {

@@ -17,9 +17,9 @@ struct EngineLoop: ~Copyable {
   /// Events cannot be read, so they must not end a wait either.
   var ignoresEvents = false
 
-  init(engine: Engine, outputs: [MappedBuffer]) {
+  init(engine: Engine) {
     self.engine = engine
-    self.outputs = outputs
+    outputs = engine.core.withLock { $0.takeCaptureBuffers() }
     device = engine.device
     handle = engine.device.handle
     assembler = PacketAssembler(codec: engine.codec)

@@ -1,11 +1,9 @@
 extension Engine {
   /// Opens and configures a device; runs on the device thread, since any of it may block.
-  ///
-  /// The second part of the result are the CAPTURE buffers, which belong to the event loop.
   static func open(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, path: String,
     transport: any Transport, observer: EncoderObserver
-  ) throws(EncoderError) -> (Engine, [MappedBuffer]) {
+  ) throws(EncoderError) -> Engine {
     let handle: any DeviceHandle
     do throws(Errno) {
       handle = try transport.open(path)
@@ -24,7 +22,7 @@ extension Engine {
   private static func configure(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, path: String,
     handle: any DeviceHandle, observer: EncoderObserver
-  ) throws(EncoderError) -> (Engine, [MappedBuffer]) {
+  ) throws(EncoderError) -> Engine {
     let finding = DeviceProbe.examine(path: path, handle: handle)
     guard let capabilities = finding.capabilities, finding.report.refusal == nil else {
       throw EncoderError(
@@ -51,8 +49,9 @@ extension Engine {
       let engine = Engine(
         device: device, codec: codec, configuration: configuration, observer: observer,
         agreement: agreement, backing: backing)
+      engine.core.withLock { $0.captureBuffers = outputs }
       try engine.startStreaming()
-      return (engine, outputs)
+      return engine
     } catch {
       guard error.errno == .invalidArgument else {
         throw EncoderError(error.operation, error.errno, device: path, while: action)
