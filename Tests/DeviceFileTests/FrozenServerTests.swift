@@ -35,7 +35,7 @@ struct FrozenServerTests {
       }
       device.server.send(SIGSTOP)
       defer { device.server.send(SIGCONT) }
-      try await eventually("the command has said why it ends") {
+      try await eventually(within: .patience, "the command has said why it ends") {
         client.errorSoFar.contains("v4l2enc: error: ")
       }
       // A request that the server had read before it froze holds its process until the server
