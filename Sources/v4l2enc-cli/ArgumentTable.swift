@@ -29,6 +29,28 @@ struct ArgumentOption<Values>: Sendable {
     self.help = help
   }
 
+  /// The same option for values that contain those it sets.
+  func setting<Whole>(
+    _ part: any WritableKeyPath<Whole, Values> & Sendable
+  ) -> ArgumentOption<Whole> {
+    switch action {
+    case .flag(let apply):
+      ArgumentOption<Whole>(spellings, help: help, .flag { apply(&$0[keyPath: part]) })
+    case .value(let name, let apply):
+      ArgumentOption<Whole>(
+        spellings, help: help,
+        .value(name: name) { (whole, text) throws(CommandError) in
+          try apply(&whole[keyPath: part], text)
+        })
+    }
+  }
+
+  private init(_ spellings: [String], help: String, _ action: Action) {
+    self.spellings = spellings
+    self.help = help
+    self.action = action
+  }
+
   /// The left column of the help.
   var synopsis: String {
     let names = spellings.reversed().joined(separator: ", ")
@@ -36,6 +58,16 @@ struct ArgumentOption<Values>: Sendable {
     case .flag: return names
     case .value(let name, _): return "\(names) \(name)"
     }
+  }
+}
+
+extension ArgumentTable.Section {
+  /// Options of another table, for values that contain those they set.
+  init<Part>(
+    title: String, _ options: [ArgumentOption<Part>],
+    setting part: any WritableKeyPath<Values, Part> & Sendable
+  ) {
+    self.init(title: title, options: options.map { $0.setting(part) })
   }
 }
 

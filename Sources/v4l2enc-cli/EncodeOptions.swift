@@ -49,15 +49,27 @@ enum EncodeArguments {
     options.input = argument
   }
 
-  private typealias Option = ArgumentOption<EncodeOptions>
+  typealias Option = ArgumentOption<EncodeOptions>
   private static let anyCount = 1...Int(Int32.max)
   private static let quantizers = 0...51
 
+  static let output = Option(
+    "--output", "-o", value: "OUTPUT",
+    help: "Elementary stream to write: a file, or - for standard output"
+  ) { (options, text) throws(CommandError) in options.output = text }
+
+  static let frames = Option("--frames", value: "N", help: "Stop after this many frames") {
+    (options, text) throws(CommandError) in
+    options.frames = try Quantities.integer(text, for: "--frames", in: anyCount)
+  }
+
+  static let oddSizes = Option(
+    "--crop-odd",
+    help: "Leave out the last column or row of odd sizes, which 4:2:0 video cannot have"
+  ) { $0.cropsOddSizes = true }
+
   private static let inputOptions: [Option] = [
-    Option(
-      "--output", "-o", value: "OUTPUT",
-      help: "Elementary stream to write: a file, or - for standard output"
-    ) { (options, text) throws(CommandError) in options.output = text },
+    output,
     Option("--size", value: "WxH", help: "Size of raw input and test pictures") {
       (options, text) throws(CommandError) in options.size = try Quantities.size(text)
     },
@@ -72,17 +84,11 @@ enum EncodeArguments {
     ) { (options, text) throws(CommandError) in
       options.frameRate = try Quantities.frameRate(text)
     },
-    Option("--frames", value: "N", help: "Stop after this many frames") {
-      (options, text) throws(CommandError) in
-      options.frames = try Quantities.integer(text, for: "--frames", in: anyCount)
-    },
-    Option(
-      "--crop-odd",
-      help: "Leave out the last column or row of odd sizes, which 4:2:0 video cannot have"
-    ) { $0.cropsOddSizes = true },
+    frames,
+    oddSizes,
   ]
 
-  private static let deviceOptions: [Option] = [
+  static let deviceOptions: [Option] = [
     Option(
       "--device", value: "PATH|auto|virtual",
       help: "Encoder: a node, the first that fits (auto, the default), or one in this process"
@@ -110,7 +116,7 @@ enum EncodeArguments {
     },
   ]
 
-  private static let qualityOptions: [Option] = [
+  static let qualityOptions: [Option] = [
     Option("--preset", value: "live|recording|safe", help: "A set of values, see below") {
       (options, text) throws(CommandError) in options.preset = try Preset.named(text)
     },
@@ -152,7 +158,7 @@ enum EncodeArguments {
     },
   ]
 
-  private static let reportOptions: [Option] = [
+  static let reportOptions: [Option] = [
     Option("--save-pts", value: "FILE", help: "Write presentation times, mkvmerge format v2") {
       (options, text) throws(CommandError) in options.timesPath = text
     },
@@ -174,7 +180,11 @@ enum EncodeArguments {
     + Help.row("FILE", "y4m, recognised by its first bytes, or raw frames, which need --size")
     + Help.row("-", "The same from standard input")
     + Help.row("test:bars, test:motion", "Built-in pictures (default 1280x720, 10 seconds)")
-    + "\nPresets (any option given besides one wins):\n"
+    + commonNotes
+
+  /// What all commands that encode explain.
+  static let commonNotes =
+    "\nPresets (any option given besides one wins):\n"
     + Preset.all.map { Help.row($0.name, $0.help) }.joined()
     + "\nExit codes (sysexits.h):\n"
     + Help.row("0", "Done")

@@ -17,8 +17,8 @@ struct EncodePlan {
     let control = try Self.rateControl(options, codec, input, noting: &defaults)
     var configuration = EncoderConfiguration(
       size: input.size, inputFormat: input.format, frameRate: rate, rateControl: control)
-    // Times are frame numbers: one unit is one frame.
-    configuration.timeBase = Rational(rate.denominator, rate.numerator)
+    // Where times are frame numbers, one unit is one frame.
+    configuration.timeBase = input.timeBase ?? Rational(rate.denominator, rate.numerator)
     if let interval = options.keyFrameInterval ?? options.preset?.keyFrameInterval {
       configuration.keyFrameInterval = interval
     } else {

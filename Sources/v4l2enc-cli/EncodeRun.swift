@@ -18,26 +18,23 @@ final class EncodeRun: Sendable {
   private let signals: Signals
   private let stop: StopRequest
   private let watch: StallWatch
-  private let meter: Locked<Meter>
+  private let tally: EncodeTally
   private let parameters = Locked(SequenceParameterSet?.none)
 
   init(
-    _ encoder: any VideoEncoder, of codec: VideoCodec, from source: any FrameSource,
-    to writer: PacketWriter,
-    reports: PacketReports, deadlines: Deadlines, expectedFrames: Int?, console: Console,
-    signals: Signals,
-    stop: StopRequest
+    _ encoder: any VideoEncoder, of job: EncodeJob, from source: any FrameSource,
+    into tally: EncodeTally, deadlines: Deadlines
   ) {
     self.encoder = encoder
-    self.codec = codec
+    self.codec = job.codec
     self.source = source
-    self.writer = writer
-    self.reports = reports
-    self.console = console
-    self.signals = signals
-    self.stop = stop
+    self.writer = job.writer
+    self.reports = job.reports
+    self.console = job.console
+    self.signals = job.signals
+    self.stop = job.stop
+    self.tally = tally
     watch = StallWatch(deadlines, frameRate: source.description.frameRate)
-    meter = Locked(Meter(frameRate: source.description.frameRate, expectedFrames: expectedFrames))
   }
 
   /// Encodes until the input ends, a limit is reached, a stop is asked for or something fails.
@@ -83,26 +80,14 @@ final class EncodeRun: Sendable {
     if !isStalled { await closing.value }
   }
 
-  /// Frames for which the driver returned no picture so far.
-  var framesSkipped: Int { encoder.statistics.framesSkipped }
-
-  /// The summary of what was done so far.
-  func summary(framesIn: Int) -> String {
-    let skipped = framesSkipped
-    return meter.withLock { $0.summary(framesIn: framesIn, skipped: skipped) }
-  }
-
   /// What the first key frame says of the stream.
   var streamParameters: SequenceParameterSet? { parameters.withLock { $0 } }
-
-  /// Packets written so far.
-  var packetsWritten: Int { meter.withLock { $0.packets } }
 
   private func feed(limit: Int?) async -> Result {
     var result = Result()
     do {
       while result.framesIn < limit ?? .max, !stop.isRaised {
-        guard let frame = try source.next(Int64(result.framesIn)) else { break }
+        guard let frame = try await source.next(Int64(result.framesIn)) else { break }
         watch.callBegins()
         do {
           try await encoder.encode(frame)
@@ -152,11 +137,8 @@ final class EncodeRun: Sendable {
       watch.packetCame()
       try writer.write(packet)
       watch.packetIsWritten()
-      let (index, status) = meter.withLock { meter in
-        meter.add(packet)
-        return (meter.packets - 1, console.showsStatus ? meter.status() : nil)
-      }
-      reports.add(packet, index: index)
+      let (index, status) = tally.add(packet, wantsStatus: console.showsStatus)
+      reports.add(packet, index: index, of: source)
       signals.noteProgress()
       if let status { console.status(status) }
     }

@@ -11,8 +11,18 @@ struct SourceDescription: Hashable, Sendable {
   var pixelAspect: Rational?
   /// How many frames there are, if that is known before reading them.
   var frameCount: Int?
+  /// The unit of the frames' times in seconds; nil where times are frame numbers.
+  var timeBase: Rational?
   /// What the user should know, in words.
   var remarks: [String] = []
+}
+
+/// Where a frame stands in its camera's count.
+struct FrameOrigin: Hashable, Sendable {
+  /// The driver's number of the frame.
+  var sequence: UInt32
+  /// Frames that the camera lost between the one before and this one.
+  var lostBefore: Int
 }
 
 /// Where raw frames come from; read by one task.
@@ -20,8 +30,17 @@ protocol FrameSource: AnyObject, Sendable {
   /// What is known before the first frame.
   var description: SourceDescription { get }
 
-  /// The next frame with its number as its time; nil at the end, or when a stop was asked for.
-  func next(_ number: Int64) throws(CommandError) -> VideoFrame?
+  /// The next frame; nil at the end, or when a stop was asked for.
+  ///
+  /// Sources without times of their own give it its number in this run as its time.
+  nonisolated(nonsending) func next(_ number: Int64) async throws(CommandError) -> VideoFrame?
+
+  /// Where the frame of this time stands in its camera's count; nil for what is no camera.
+  func origin(of time: Int64) -> FrameOrigin?
+}
+
+extension FrameSource {
+  func origin(of time: Int64) -> FrameOrigin? { nil }
 }
 
 /// Finds out what an input is.

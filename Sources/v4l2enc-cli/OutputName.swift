@@ -8,6 +8,12 @@ enum OutputName {
   ]
   private static let containers = ["mp4", "m4v", "mov", "mkv", "webm", "ts", "m2ts", "flv", "avi"]
 
+  /// The output that was named; there is none by default.
+  static func required(_ output: String?) throws(CommandError) -> String {
+    if let output { return output }
+    throw CommandError(.usage, "where to? name the output with -o OUTPUT, or -o - for a pipe")
+  }
+
   /// The codec of an output; `asked` wins where the name says nothing.
   static func codec(for output: String, asked: VideoCodec?) throws(CommandError) -> VideoCodec {
     if let scheme = output.firstRange(of: "://") {

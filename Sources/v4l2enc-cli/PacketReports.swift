@@ -42,9 +42,11 @@ struct PacketReports: Sendable {
   }
 
   /// Adds the lines of one packet.
-  func add(_ packet: EncodedPacket, index: Int) {
+  func add(_ packet: EncodedPacket, index: Int, of source: any FrameSource) {
     times?.write(Self.milliseconds(packet.presentationTime, timeBase))
-    statistics?.write(Self.json(packet, index: index, timeBase))
+    guard let statistics else { return }
+    let origin = source.origin(of: packet.presentationTime)
+    statistics.write(Self.json(packet, index: index, timeBase, origin))
   }
 
   /// Writes what is pending; the first failure, if there was one.
@@ -63,8 +65,10 @@ struct PacketReports: Sendable {
     return nanoseconds < 0 ? "-" + digits : digits
   }
 
-  private static func json(_ packet: EncodedPacket, index: Int, _ timeBase: Rational) -> String {
-    JSON.object([
+  private static func json(
+    _ packet: EncodedPacket, index: Int, _ timeBase: Rational, _ origin: FrameOrigin?
+  ) -> String {
+    var members: [(String, JSON)] = [
       ("index", .number(index)),
       ("pts", .number(Int(packet.presentationTime))),
       ("dts", .number(Int(packet.decodeTime))),
@@ -76,7 +80,12 @@ struct PacketReports: Sendable {
       ("corrupt", .boolean(packet.isCorrupt)),
       ("time_inferred", .boolean(packet.isTimeInferred)),
       ("latency_us", .number(packet.latency.inMicroseconds)),
-    ]).text
+    ]
+    if let origin {
+      members.append(("sequence", .number(Int(origin.sequence))))
+      members.append(("lost_before", .number(origin.lostBefore)))
+    }
+    return JSON.object(members).text
   }
 }
 

@@ -1,0 +1,157 @@
+internal import V4L2Encoder
+
+/// Everything that stays the same while one output is made, by one encoder or by several in turn.
+struct EncodeJob: Sendable {
+  let options: EncodeOptions
+  let codec: VideoCodec
+  let output: String
+  let writer: PacketWriter
+  let reports: PacketReports
+  let events: EncodeEvents
+  let console: Console
+  let signals: Signals
+  let stop: StopRequest
+
+  /// Opens the output and the reports; `input` is the file that is read, if it is one.
+  init(
+    _ options: EncodeOptions, codec: VideoCodec, to output: String, timeBase: Rational,
+    input: FileIdentity?, _ console: Console, _ signals: Signals, _ stop: StopRequest
+  ) throws(CommandError) {
+    self.options = options
+    self.codec = codec
+    self.output = output
+    self.console = console
+    self.signals = signals
+    self.stop = stop
+    events = EncodeEvents(console)
+    writer = try PacketWriter(output)
+    do throws(CommandError) {
+      reports = try PacketReports(options, timeBase: timeBase)
+    } catch {
+      writer.removeIfUnused(output)
+      throw error
+    }
+    do throws(CommandError) {
+      try FileIdentity.refuseClashes(
+        [("INPUT", "the input", input), (output, "the output", writer.identity)] + reports.files)
+    } catch {
+      removeIfUnused()
+      throw error
+    }
+  }
+
+  /// Removes the files that were created for nothing.
+  func removeIfUnused() {
+    writer.removeIfUnused(output)
+    reports.removeIfUnused()
+  }
+
+  /// Opens an encoder for a plan and says what it granted.
+  func open(
+    _ plan: EncodePlan, for input: SourceDescription
+  ) async throws(CommandError) -> any VideoEncoder {
+    let encoder = try await DeviceChoice.open(
+      options.device, plan.writing(to: writer), observer: events.observer, console: console)
+    do throws(CommandError) { try checkControls(encoder.negotiated) } catch {
+      await encoder.close()
+      throw error
+    }
+    announce(encoder.negotiated, plan, input)
+    return encoder
+  }
+
+  /// Encodes what a source has, up to a limit.
+  func run(
+    _ encoder: any VideoEncoder, as plan: EncodePlan, from source: any FrameSource, limit: Int?,
+    into tally: EncodeTally
+  ) async throws(CommandError) -> EncodeRun.Result {
+    let run = EncodeRun(
+      encoder, of: self, from: source, into: tally, deadlines: plan.configuration.deadlines)
+    let result = try await run.run(limit: limit)
+    tally.add(framesIn: result.framesIn, skipped: encoder.statistics.framesSkipped)
+    compare(run.streamParameters, encoder.negotiated)
+    return result
+  }
+
+  /// Finishes the reports, says what was done and what ended it early, the most telling failure
+  /// first; how the command ends.
+  func conclude(
+    _ failures: [CommandError], _ tally: EncodeTally, framesLost: Int? = nil
+  ) -> ExitCode {
+    var errors = failures
+    if let failure = reports.finish() { errors.append(failure) }
+    errors += events.losses(
+      skipped: tally.framesSkipped, isAsked: ControlNames.skipsFrames(options.controls))
+    console.note(tally.summary(framesLost: framesLost))
+    let written = tally.packetsWritten
+    if let signal = signals.exitCode {
+      // What a stop cuts off is no failure of its own.
+      console.note("stopped; \(written) frames are in \(output)")
+      return errors.first { $0.code == .inputOutput }?.code ?? signal
+    }
+    let kept = written > 0 ? " (\(written) encoded frames were written)" : ""
+    for error in errors {
+      if error.severity == .warning, tally.framesIn > 0 {
+        console.warning(error.message + kept)
+      } else {
+        console.error(error.message + kept)
+      }
+    }
+    return errors.first { $0.code != .success }?.code ?? .success
+  }
+
+  private func announce(
+    _ report: NegotiationReport, _ plan: EncodePlan, _ input: SourceDescription
+  ) {
+    console.note(NegotiationText.headline(report, plan))
+    let aspect = PixelAspect.remark(input.pixelAspect, plan.codec, report)
+    let chosen = plan.defaults + input.remarks + [aspect].compactMap(\.self)
+    if !chosen.isEmpty { console.note(chosen.joined(separator: "; ")) }
+    for line in NegotiationText.details(report) { console.detail(line) }
+    // With --verbose the library has logged them already, between the controls they concern.
+    guard console.verbosity != .verbose else { return }
+    for difference in report.differences where !PixelAspect.concerns(difference) {
+      console.note("not as asked: \(ControlArgument.namingControls(in: difference))")
+    }
+  }
+
+  /// Says what the stream is where the driver's controls promised something else.
+  private func compare(_ parameters: SequenceParameterSet?, _ report: NegotiationReport) {
+    guard let parameters else { return }
+    let stream = StreamSummary(parameters, codec)
+    guard !stream.agrees(with: StreamSummary(report, codec)) else { return }
+    console.detail("the stream itself says: \(stream.text)")
+  }
+
+  /// A control that was asked for by name and is not in force is an error, not a remark.
+  private func checkControls(_ report: NegotiationReport) throws(CommandError) {
+    for setting in options.controls {
+      guard
+        let outcome = report.controls.last(where: {
+          $0.id == setting.id && $0.requested == setting.value
+        })
+      else { continue }
+      switch outcome.result {
+      case .unsupported:
+        throw CommandError(
+          .noDevice, "--set \(NegotiationText.outcome(outcome)); leave it out or use another device"
+        )
+      case .refused, .adjusted:
+        throw CommandError(
+          .usage, "--set \(NegotiationText.outcome(outcome)); the value is out of its range")
+      case .applied, .unverified: continue
+      }
+    }
+  }
+}
+
+extension EncodePlan {
+  /// The same plan with the patience that the output needs.
+  ///
+  /// Whoever reads a pipe may pause as long as they like; a disk that takes nothing is a failure.
+  fileprivate func writing(to writer: PacketWriter) -> EncodePlan {
+    var plan = self
+    if !writer.isRegular { plan.configuration.deadlines.consumer = .seconds(3600) }
+    return plan
+  }
+}

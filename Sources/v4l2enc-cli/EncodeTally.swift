@@ -1,0 +1,48 @@
+internal import V4L2Encoder
+
+/// What went into one output, whichever encoders made it.
+final class EncodeTally: Sendable {
+  private struct State {
+    var meter: Meter
+    var framesIn = 0
+    var framesSkipped = 0
+  }
+
+  private let state: Locked<State>
+
+  /// Starts counting, and the clock by which the speed is told.
+  init(frameRate: Rational, expectedFrames: Int?) {
+    state = Locked(State(meter: Meter(frameRate: frameRate, expectedFrames: expectedFrames)))
+  }
+
+  /// Counts a packet that was written; its number, and the status line when a new one is due.
+  func add(_ packet: EncodedPacket, wantsStatus: Bool) -> (index: Int, status: String?) {
+    state.withLock { state in
+      state.meter.add(packet)
+      return (state.meter.packets - 1, wantsStatus ? state.meter.status() : nil)
+    }
+  }
+
+  /// Adds what one encoder took, and what its driver returned no picture for.
+  func add(framesIn: Int, skipped: Int) {
+    state.withLock { state in
+      state.framesIn += framesIn
+      state.framesSkipped += skipped
+    }
+  }
+
+  /// Frames that the encoders took.
+  var framesIn: Int { state.withLock { $0.framesIn } }
+  /// Frames for which the drivers returned no picture.
+  var framesSkipped: Int { state.withLock { $0.framesSkipped } }
+  /// Packets written.
+  var packetsWritten: Int { state.withLock { $0.meter.packets } }
+
+  /// What was done, in one line; `framesLost` is nil for what is no camera.
+  func summary(framesLost: Int? = nil) -> String {
+    state.withLock { state in
+      state.meter.summary(
+        framesIn: state.framesIn, skipped: state.framesSkipped, lost: framesLost)
+    }
+  }
+}
