@@ -59,6 +59,25 @@ void cv4l2_buffer_unpack(const cv4l2_raw_buffer *raw, cv4l2_buffer *flat) {
   }
 }
 
+void cv4l2_buffer_prepare(cv4l2_raw_buffer *raw, uint32_t type, uint32_t memory, uint32_t planes) {
+  memset(raw, 0, sizeof *raw);
+  raw->buffer.type = type;
+  raw->buffer.memory = memory;
+  if (!is_multiplanar(type)) return;
+  raw->buffer.length = planes;
+  raw->buffer.m.planes = raw->planes;
+}
+
+void cv4l2_buffer_deliver(const cv4l2_raw_buffer *raw, struct v4l2_buffer *caller) {
+  struct v4l2_plane *planes = caller->m.planes;
+  uint32_t room = caller->length;
+  *caller = raw->buffer;
+  if (!is_multiplanar(raw->buffer.type)) return;
+  uint32_t count = raw->buffer.length < VIDEO_MAX_PLANES ? raw->buffer.length : VIDEO_MAX_PLANES;
+  caller->m.planes = planes;
+  memcpy(planes, raw->planes, sizeof *planes * (count < room ? count : room));
+}
+
 void cv4l2_format_pack(const cv4l2_format *flat, struct v4l2_format *raw) {
   memset(raw, 0, sizeof *raw);
   raw->type = flat->type;

@@ -72,6 +72,11 @@ int cv4l2_eventfd_drain(int fd) {
   return checked((int)read(fd, &count, sizeof count));
 }
 
+int64_t cv4l2_size(int fd) {
+  off_t size = lseek(fd, 0, SEEK_END);
+  return size == -1 ? -errno : size;
+}
+
 int cv4l2_memfd_create(const char *name) { return checked(memfd_create(name, MFD_CLOEXEC)); }
 
 int64_t cv4l2_monotonic_nanoseconds(void) {

@@ -15,8 +15,13 @@ package struct VirtualTransport: Transport {
 
   package init(_ device: any ServedDevice) { self.device = device }
 
-  package func open(_ path: String) throws(Errno) -> any DeviceHandle {
-    InProcessHandle(try device.open(), memoryDescriptor: device.memoryDescriptor, keeping: device)
+  package func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {
+    do throws(Errno) {
+      return InProcessHandle(
+        try device.open(), memoryDescriptor: device.memoryDescriptor, keeping: device)
+    } catch {
+      throw OpenFailure(error)
+    }
   }
 }
 

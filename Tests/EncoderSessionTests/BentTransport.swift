@@ -60,7 +60,7 @@ final class BentTransport: Transport {
   /// How many mappings were made and not undone yet.
   var liveMappingCount: Int { mappings.withLock { $0.made - $0.undone } }
 
-  func open(_ path: String) throws(Errno) -> any DeviceHandle {
+  func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {
     openGate?.wait()
     return Handle(try inner.open(path), self)
   }

@@ -105,6 +105,22 @@ int cv4l2_poll(int fd, short events, int wake, int64_t timeout_nanoseconds,
 /* Begins or ends reading a DMABUF by the CPU; repeats EINTR and EAGAIN, as its document asks. */
 int cv4l2_dmabuf_sync_read(int fd, int begin);
 
+/* libv4l2.so.0, for devices behind a plugin; see libv4l2.c. Opening and closing take turns in the
+ * whole process. The directory is where the library was found, or empty. */
+int cv4l2_libv4l2_load(void);
+const char *_Nonnull cv4l2_libv4l2_directory(void);
+int cv4l2_libv4l2_open(const char *_Nonnull path, int flags);
+int cv4l2_libv4l2_close(int fd);
+int cv4l2_libv4l2_ioctl(int fd, unsigned long request, void *_Nullable argument);
+int cv4l2_libv4l2_mmap(int fd, size_t length, int64_t offset, void *_Nullable *_Nonnull address);
+/* How many devices this process holds open through the functions above. */
+int cv4l2_libv4l2_open_count(void);
+
+/* Whether poll(2) can tell anything of a file: 1, 0 for one that is always ready, or -errno. */
+int cv4l2_can_poll(int fd);
+/* The size of what a descriptor refers to, such as a DMABUF, or -errno. */
+int64_t cv4l2_size(int fd);
+
 int cv4l2_eventfd_create(void);
 int cv4l2_eventfd_signal(int fd);
 int cv4l2_eventfd_drain(int fd);
@@ -141,6 +157,12 @@ typedef struct {
 
 void cv4l2_buffer_pack(const cv4l2_buffer *_Nonnull flat, cv4l2_raw_buffer *_Nonnull raw);
 void cv4l2_buffer_unpack(const cv4l2_raw_buffer *_Nonnull raw, cv4l2_buffer *_Nonnull flat);
+/* Prepares an empty request for a buffer of this kind, with room for `planes` planes. */
+void cv4l2_buffer_prepare(cv4l2_raw_buffer *_Nonnull raw, uint32_t type, uint32_t memory,
+                          uint32_t planes);
+/* Copies a buffer that was dequeued into `raw` to the caller's struct and to his planes. */
+void cv4l2_buffer_deliver(const cv4l2_raw_buffer *_Nonnull raw,
+                          struct v4l2_buffer *_Nonnull caller);
 
 typedef struct {
   uint32_t bytesperline, sizeimage;

@@ -58,7 +58,7 @@ public enum DeviceCatalog {
   ///
   /// Blocks while each node is opened and asked; call it where that does no harm.
   public static func devices() -> [DeviceReport] {
-    DeviceProbe.candidates().map { DeviceProbe.examine(path: $0, transport: KernelTransport()) }
+    DeviceProbe.candidates().map { DeviceProbe.examine(path: $0, transport: NodeTransport()) }
   }
 
   /// Examines one device.

@@ -13,6 +13,6 @@ public struct DeviceSelector: Sendable {
 
   /// The device at this path; no other one is tried.
   public static func path(_ path: String) -> DeviceSelector {
-    DeviceSelector(.node(path: path, KernelTransport()))
+    DeviceSelector(.node(path: path, NodeTransport()))
   }
 }

@@ -14,10 +14,10 @@ struct CaptureSetup {
 
   func open(_ transport: any Transport) throws(EncoderError) -> CaptureEngine {
     let handle: any DeviceHandle
-    do throws(Errno) {
+    do throws(OpenFailure) {
       handle = try transport.open(path)
     } catch {
-      throw EncoderError("open", error, device: path, while: "opening it")
+      throw EncoderError(error, device: path)
     }
     do throws(EncoderError) {
       let type = try captureType(of: handle)

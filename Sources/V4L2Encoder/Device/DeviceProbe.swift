@@ -23,14 +23,13 @@ package enum DeviceProbe {
 
   /// Opens, examines and closes a node.
   package static func examine(path: String, transport: any Transport) -> DeviceReport {
-    do throws(Errno) {
+    do throws(OpenFailure) {
       let handle = try transport.open(path)
       defer { handle.close() }
       return examine(path: path, handle: handle).report
     } catch {
       var report = DeviceReport(path: path, kind: .unknown)
-      report.refusal =
-        EncoderError("open", error, device: path, while: "opening it").description
+      report.refusal = EncoderError(error, device: path).description
       return report
     }
   }

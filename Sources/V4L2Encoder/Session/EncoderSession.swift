@@ -52,7 +52,7 @@ package final class EncoderSession: Sendable {
   private static func openFirst(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, observer: EncoderObserver
   ) -> Result<Engine, EncoderError> {
-    let transport = KernelTransport()
+    let transport = NodeTransport()
     var refusals: [String] = []
     for path in DeviceProbe.candidates() {
       do throws(EncoderError) {

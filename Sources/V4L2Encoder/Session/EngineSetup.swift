@@ -5,10 +5,10 @@ extension Engine {
     transport: any Transport, observer: EncoderObserver
   ) throws(EncoderError) -> Engine {
     let handle: any DeviceHandle
-    do throws(Errno) {
+    do throws(OpenFailure) {
       handle = try transport.open(path)
     } catch {
-      throw EncoderError("open", error, device: path, while: "opening it")
+      throw EncoderError(error, device: path)
     }
     do throws(EncoderError) {
       return try configure(

@@ -9,6 +9,17 @@ extension EncoderError {
     self.init(code, operation: operation, errno: errno, text)
   }
 
+  /// Why a device could not be opened.
+  package init(_ failure: OpenFailure, device path: String) {
+    guard let explanation = failure.explanation else {
+      self.init("open", failure.errno, device: path, while: "opening it")
+      return
+    }
+    self.init(
+      failure.errno == .notSupported ? .notAnEncoder : .deviceBusy, operation: "open",
+      errno: failure.errno, explanation)
+  }
+
   private static func meaning(
     of errno: Errno, path: String, action: String
   ) -> (Code, String) {

@@ -5,12 +5,13 @@ internal import Glibc
 package struct KernelTransport: Transport {
   package init() {}
 
-  package func open(_ path: String) throws(Errno) -> any DeviceHandle {
-    let descriptor = try check(unsafe cv4l2_open(path, O_RDWR | O_NONBLOCK))
+  package func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {
+    let descriptor = unsafe cv4l2_open(path, O_RDWR | O_NONBLOCK)
+    guard descriptor >= 0 else { throw OpenFailure(Errno(rawValue: -descriptor)) }
     let wake = cv4l2_eventfd_create()
     guard wake >= 0 else {
       _ = cv4l2_close(descriptor)
-      throw Errno(rawValue: -wake)
+      throw OpenFailure(Errno(rawValue: -wake))
     }
     return KernelHandle(descriptor: descriptor, wake: wake)
   }

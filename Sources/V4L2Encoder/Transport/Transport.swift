@@ -1,15 +1,15 @@
-/// Where device nodes live: the kernel, a virtual device in this process, later libv4l2.
+/// Where device nodes live: the kernel, libv4l2, a virtual device in this process.
 package protocol Transport: Sendable {
-  /// Opens a node non-blocking.
-  func open(_ path: String) throws(Errno) -> any DeviceHandle
+  /// Opens a node; no request of its handle waits for a buffer.
+  func open(_ path: String) throws(OpenFailure) -> any DeviceHandle
 }
 
 /// One open device.
 ///
 /// Requests may come from several threads at once; `wait` is called by one thread only. The
-/// protocol says nothing of how a handle learns of readiness, so a device that cannot be polled
-/// may answer `wait` from dequeuing threads of its own, and one that exports its buffers may
-/// answer `map` by `VIDIOC_EXPBUF`.
+/// protocol says nothing of how a handle learns of readiness: a device that cannot be polled
+/// answers `wait` from dequeuing threads of its own, and one that exports its buffers answers
+/// `map` by `VIDIOC_EXPBUF`.
 package protocol DeviceHandle: AnyObject, Sendable {
   /// Performs one request once; never retries, never waits for a buffer.
   ///
