@@ -3,16 +3,17 @@ internal import VirtualV4L2Device
 
 /// Which encoder `--device` means.
 enum DeviceChoice {
-  /// Opens the device that was named, or the first that fits; says which one it was.
+  /// Opens the device that was named, or the one that fits best; says which one it was.
   static func open(
     _ device: String, _ plan: EncodePlan, observer: EncoderObserver, console: Console
   ) async throws(CommandError) -> any VideoEncoder {
-    switch device {
-    case "auto":
-      return try await first(of: DeviceCatalog.devices(), plan, observer, console)
-    default:
-      return try await open(plan, on: selector(device), observer)
+    guard device == "auto" else { return try await open(plan, on: selector(device), observer) }
+    if let chosen = Machine.current.chosenPath {
+      console.note("--device auto: V4L2ENC_DEVICE says \(chosen)")
+      return try await open(plan, on: selector(chosen), observer)
     }
+    let devices = DeviceCatalog.devices(encoding: plan.codec, as: plan.configuration)
+    return try await first(of: devices, plan, observer, console)
   }
 
   /// The device of this name; `virtual` is made for the occasion, in this process.
@@ -29,7 +30,7 @@ enum DeviceChoice {
   ) async throws(CommandError) -> any VideoEncoder {
     var refusals: [String] = []
     for device in devices {
-      if let refusal = refusal(of: device, for: plan) {
+      if let refusal = device.refusal {
         refusals.append(named(refusal, device.path))
         continue
       }
@@ -49,36 +50,17 @@ enum DeviceChoice {
       refusals.isEmpty
       ? "there is no /dev/video* node"
       : "none of these nodes is a usable \(plan.codec.name) encoder"
+    let reason = DeviceCatalog.boardLacksEncoder.map { "\($0): \(found)" } ?? found
+    // The encoder may well be behind a node that lets nobody in.
+    let isClosed = devices.contains { $0.error?.errno?.isPermission == true }
     throw CommandError(
-      .noDevice, "\(found); name one with --device PATH, or try --device virtual")
+      isClosed ? .noPermission : .noDevice,
+      "\(reason); name one with --device PATH, or try --device virtual")
   }
 
   /// A reason with the node it belongs to, which many reasons name themselves.
   static func named(_ reason: String, _ path: String) -> String {
     reason.hasPrefix(path) ? reason : "\(path): \(reason)"
-  }
-
-  /// Why a device cannot do what is planned; nil when it may.
-  static func refusal(of device: DeviceReport, for plan: EncodePlan) -> String? {
-    if let refusal = device.refusal { return refusal }
-    let formats: [PixelFormat] =
-      switch plan.codec {
-      case .h264: [.h264]
-      case .hevc: [.hevc, .h265]
-      case .fwht: [.fwht]
-      }
-    guard let codec = device.codecs.first(where: { formats.contains($0.format) }) else {
-      let known = device.codecs.map(\.format.description).joined(separator: ", ")
-      return "encodes \(known.isEmpty ? "nothing" : known), not \(plan.codec.name)"
-    }
-    let size = plan.configuration.size
-    if let least = codec.minimumSize, size.width < least.width || size.height < least.height {
-      return "takes no pictures below \(least)"
-    }
-    if let most = codec.maximumSize, size.width > most.width || size.height > most.height {
-      return "takes no pictures above \(most)"
-    }
-    return nil
   }
 
   private static func open(

@@ -4,6 +4,7 @@ internal import V4L2Encoder
 struct DevicesOptions: Sendable {
   var showsAll = false
   var asJSON = false
+  var extraPaths: [String] = []
   var paths: [String] = []
 }
 
@@ -12,7 +13,7 @@ enum DevicesCommand {
   static let table = ArgumentTable<DevicesOptions>(
     command: "devices",
     summary: "Lists video devices, what they encode, and why others cannot be used.",
-    usage: "v4l2enc devices [--all] [--json] [PATH|virtual]...",
+    usage: "v4l2enc devices [options] [PATH|virtual]...",
     sections: [
       .init(
         title: "Options",
@@ -23,16 +24,26 @@ enum DevicesCommand {
           ArgumentOption("--json", help: "An array of objects, for programs") {
             $0.asJSON = true
           },
+          ArgumentOption(
+            "--also", value: "PATH",
+            help: "Look at this node besides those with known names; may be repeated"
+          ) { (options, text) throws(CommandError) in options.extraPaths.append(text) },
           ArgumentOption("--help", "-h", help: "This text") { _ in },
         ])
     ],
-    notes: ""
+    notes: """
+      Without PATH every /dev/video*, /dev/video-enc*, /dev/v4l2-nvenc and /dev/nvhost-msenc is
+      looked at, and the paths in V4L2ENC_DEVICES, which have colons between them. The node that
+      V4L2ENC_DEVICE names is what --device auto takes.
+
+      """
   ) { (options, argument) throws(CommandError) in options.paths.append(argument) }
 
   /// What is known of the devices that were named, or of all.
   static func reports(_ options: DevicesOptions) throws(CommandError) -> [DeviceReport] {
-    var reports = options.paths.isEmpty ? DeviceCatalog.devices() : []
-    for path in options.paths {
+    var reports =
+      options.paths.isEmpty ? DeviceCatalog.devices(besides: options.extraPaths) : []
+    for path in options.paths + (options.paths.isEmpty ? [] : options.extraPaths) {
       reports += DeviceCatalog.examine(try DeviceChoice.selector(path))
     }
     return reports
@@ -40,17 +51,33 @@ enum DevicesCommand {
 
   /// A device that was named must be usable; a list of all is as long as it is.
   static func exitCode(_ reports: [DeviceReport], _ options: DevicesOptions) -> ExitCode {
-    let isMissing = !options.paths.isEmpty && reports.contains { $0.refusal != nil }
-    return isMissing ? .noDevice : .success
+    guard !options.paths.isEmpty, let refused = reports.first(where: { $0.refusal != nil }) else {
+      return .success
+    }
+    return refused.error.map { CommandError($0).code } ?? .noDevice
   }
 
   /// The text of the list.
   static func list(_ reports: [DeviceReport], _ options: DevicesOptions) -> String {
     if options.asJSON { return JSON.array(reports.map(json)).text + "\n" }
-    guard !reports.isEmpty else {
-      return "There is no /dev/video* node; v4l2enc encode --device virtual works without one.\n"
+    let list = reports.map { describe($0, all: options.showsAll) }.joined()
+    guard reports.allSatisfy({ $0.refusal != nil }) else { return list }
+    return list + conclusion(reports, options)
+  }
+
+  /// What to do where no device is usable.
+  private static func conclusion(_ reports: [DeviceReport], _ options: DevicesOptions) -> String {
+    if let mistaken = options.paths.first {
+      return "\(capitalized(DeviceCatalog.advice(insteadOf: mistaken))).\n"
     }
-    return reports.map { describe($0, all: options.showsAll) }.joined()
+    let reason =
+      DeviceCatalog.boardLacksEncoder
+      ?? (reports.isEmpty ? "there is no /dev/video* node" : "none of these nodes is an encoder")
+    return "\(capitalized(reason)); v4l2enc encode --device virtual works without one.\n"
+  }
+
+  private static func capitalized(_ text: String) -> String {
+    text.prefix(1).uppercased() + text.dropFirst()
   }
 
   /// A device in words; one line when it is no usable encoder and not everything is wanted.
@@ -70,6 +97,9 @@ enum DevicesCommand {
         line += ", \(least) to \(most)"
       } else if let most = codec.maximumSize {
         line += ", up to \(most)"
+      }
+      if all, let rate = codec.maximumFrameRate {
+        line += ", \(rate) frames per second at most"
       }
       text += line + "\n"
     }
@@ -98,6 +128,7 @@ enum DevicesCommand {
       ("path", .string(report.path)),
       ("usable", .boolean(report.refusal == nil)),
       ("refusal", report.refusal.map(JSON.string) ?? .null),
+      ("error", report.error.map { .string($0.code.description) } ?? .null),
       ("kind", .string(report.kind.rawValue)),
       ("driver", .string(report.driver)),
       ("card", .string(report.card)),
@@ -113,6 +144,7 @@ enum DevicesCommand {
       ("format", .string(codec.format.description)),
       ("minimum_size", codec.minimumSize.map { .string($0.description) } ?? .null),
       ("maximum_size", codec.maximumSize.map { .string($0.description) } ?? .null),
+      ("maximum_frame_rate", codec.maximumFrameRate.map { .string($0.description) } ?? .null),
     ])
   }
 }

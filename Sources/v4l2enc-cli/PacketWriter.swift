@@ -18,11 +18,11 @@ final class PacketWriter: Sendable {
         throw CommandError(
           .cannotCreate, "-o -: standard output is closed; redirect it, or name a file")
       }
-      guard isatty(STDOUT_FILENO) == 0 else {
+      guard isatty(StandardStreams.output) == 0 else {
         throw CommandError(
           .usage, "-o -: standard output is a terminal; redirect it, or name a file")
       }
-      file = OpenFile(STDOUT_FILENO)
+      file = OpenFile(StandardStreams.output)
       created = false
     } else {
       (file, created) = try OutputFile.open(path)
@@ -54,7 +54,7 @@ final class PacketWriter: Sendable {
       defer { written = true }
       return !written
     }
-    guard isFirst, isRegular, file.descriptor != STDOUT_FILENO else { return }
+    guard isFirst, isRegular, file.descriptor != StandardStreams.output else { return }
     guard ftruncate(file.descriptor, 0) == 0 else {
       throw OutputFile.error(.last, writing: name)
     }

@@ -23,7 +23,7 @@ final class OpenFile: Sendable {
   /// Takes over a descriptor; standard ones are left open.
   init(_ descriptor: Int32) {
     self.descriptor = descriptor
-    closes = descriptor > STDERR_FILENO
+    closes = descriptor > STDERR_FILENO && descriptor != StandardStreams.output
   }
 
   deinit { if closes { _ = Glibc.close(descriptor) } }

@@ -8,7 +8,7 @@ struct V4L2EncCommand {
 
   static func main() {
     // Before anything else opens a file.
-    _ = StandardStreams.closed
+    StandardStreams.keepOutputPrivate()
     let signals = Signals()
     let arguments = Array(CommandLine.arguments.dropFirst())
     Task.detached {
@@ -93,7 +93,7 @@ struct V4L2EncCommand {
     guard !StandardStreams.closed.contains(STDOUT_FILENO) else {
       throw CommandError(.cannotCreate, "standard output is closed; open or redirect it")
     }
-    if let failure = OutputDescriptor.writeAll(Array(text.utf8), to: STDOUT_FILENO) {
+    if let failure = OutputDescriptor.writeAll(Array(text.utf8), to: StandardStreams.output) {
       throw OutputFile.error(failure, writing: "standard output")
     }
     return code

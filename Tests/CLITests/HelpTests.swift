@@ -94,12 +94,18 @@ import Testing
   private static let devicesPage = """
     Lists video devices, what they encode, and why others cannot be used.
 
-    Usage: v4l2enc devices [--all] [--json] [PATH|virtual]...
+    Usage: v4l2enc devices [options] [PATH|virtual]...
 
     Options:
       --all                       Everything that is known of every node, refused ones too
       --json                      An array of objects, for programs
+      --also PATH                 Look at this node besides those with known names; may be
+                                  repeated
       -h, --help                  This text
+
+    Without PATH every /dev/video*, /dev/video-enc*, /dev/v4l2-nvenc and /dev/nvhost-msenc is
+    looked at, and the paths in V4L2ENC_DEVICES, which have colons between them. The node that
+    V4L2ENC_DEVICE names is what --device auto takes.
 
     """
 }

@@ -85,18 +85,19 @@ import Testing
 
   @Test func automaticChoiceSaysWhyNot() throws {
     let plan = try plan()
+    let need = EncodingNeed(plan.codec, plan.configuration)
     var device = DeviceReport(path: "/dev/video0", kind: .encoder)
-    #expect(DeviceChoice.refusal(of: device, for: plan) == "encodes nothing, not H.264")
+    #expect(need.refusal(of: device) == "encodes nothing, not H.264")
     device.codecs = [.init(format: .hevc)]
-    #expect(DeviceChoice.refusal(of: device, for: plan) == "encodes HEVC, not H.264")
+    #expect(need.refusal(of: device) == "encodes HEVC, not H.264")
     device.codecs = [.init(format: .h264, maximumSize: VideoSize(width: 640, height: 480))]
-    #expect(DeviceChoice.refusal(of: device, for: plan) == "takes no pictures above 640x480")
+    #expect(need.refusal(of: device) == "takes no pictures above 640x480")
     device.codecs = [.init(format: .h264, minimumSize: VideoSize(width: 1920, height: 16))]
-    #expect(DeviceChoice.refusal(of: device, for: plan) == "takes no pictures below 1920x16")
+    #expect(need.refusal(of: device) == "takes no pictures below 1920x16")
     device.codecs = [.init(format: .h264)]
-    #expect(DeviceChoice.refusal(of: device, for: plan) == nil)
+    #expect(need.refusal(of: device) == nil)
     device.refusal = "a camera"
-    #expect(DeviceChoice.refusal(of: device, for: plan) == "a camera")
+    #expect(need.refusal(of: device) == "a camera")
   }
 
   @Test func automaticChoiceListsEveryNode() async throws {
@@ -188,9 +189,10 @@ import Testing
   @Test func jsonHasEveryFact() {
     #expect(
       DevicesCommand.json(encoder).text
-        == #"{"path":"/dev/video11","usable":true,"refusal":null,"kind":"encoder","#
+        == #"{"path":"/dev/video11","usable":true,"refusal":null,"error":null,"kind":"encoder","#
         + #""driver":"bcm2835-codec","card":"encode","bus":"platform:x","multiplanar":true,"#
-        + #""codecs":[{"format":"H264","minimum_size":"32x32","maximum_size":"1920x1920"}],"#
+        + #""codecs":[{"format":"H264","minimum_size":"32x32","maximum_size":"1920x1920","#
+        + #""maximum_frame_rate":null}],"#
         + #""raw_formats":["YU12","NV12"]}"#)
   }
 

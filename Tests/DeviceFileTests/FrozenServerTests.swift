@@ -51,6 +51,20 @@ struct FrozenServerTests {
     }
   }
 
+  @Test("discovery goes on without a device that does not answer", arguments: [true, false])
+  func discoveryGoesOn(isNamed: Bool) async throws {
+    try await DeviceFile.serve { device in
+      device.server.send(SIGSTOP)
+      defer { device.server.send(SIGCONT) }
+      let result = try await Subprocess.run(
+        try builtBinary(named: "v4l2enc"), isNamed ? ["devices", device.path] : ["devices"],
+        environment: ["V4L2ENC_SYSROOT": "/nonexistent", "V4L2ENC_DEVICES": device.path],
+        within: .patience)
+      #expect(result.exitCode == (isNamed ? 75 : 0), "\(result.errorText)")
+      #expect(result.outputText.hasPrefix("\(device.path) has not answered within 2.0 seconds"))
+    }
+  }
+
   @Test("a device file is no input")
   func deviceAsInput() async throws {
     try await DeviceFile.serve { device in

@@ -12,6 +12,8 @@ public struct DeviceReport: Hashable, Sendable {
   public var kind: Kind
   /// Why the device cannot be used; nil for a usable encoder.
   public var refusal: String?
+  /// The failure behind the refusal, if the node could not be opened or asked.
+  public var error: EncoderError?
   /// The codecs it encodes.
   public var codecs: [Codec] = []
   /// The raw formats it takes.
@@ -43,6 +45,9 @@ public struct DeviceReport: Hashable, Sendable {
     public var minimumSize: VideoSize?
     /// The largest picture, if the driver tells.
     public var maximumSize: VideoSize?
+    /// The highest frame rate of the largest picture, or of the size that was asked about, if the
+    /// driver tells.
+    public var maximumFrameRate: Rational?
   }
 
   /// Creates a report.
@@ -53,21 +58,106 @@ public struct DeviceReport: Hashable, Sendable {
 }
 
 /// The video devices of this machine.
+///
+/// Its functions block while nodes are opened and asked, two seconds at most for each; call them
+/// where that does no harm. A node that hangs longer is reported as such, and the thread that
+/// asked it is left behind.
+///
+/// Looked at are `/dev/v4l2-nvenc`, `/dev/nvhost-msenc`, `/dev/video-enc*`, every `/dev/video*` in
+/// numeric order, and the paths in the environment variable `V4L2ENC_DEVICES`, which have colons
+/// between them.
 public enum DeviceCatalog {
-  /// Examines every `/dev/video*` node, in numeric order.
+  /// Examines every node.
   ///
-  /// Blocks while each node is opened and asked; call it where that does no harm.
-  public static func devices() -> [DeviceReport] {
-    DeviceProbe.candidates().map { DeviceProbe.examine(path: $0, transport: NodeTransport()) }
+  /// - Parameter extraPaths: nodes to look at besides.
+  /// - Returns: one report for each node.
+  public static func devices(besides extraPaths: [String] = []) -> [DeviceReport] {
+    devices(of: .current, besides: extraPaths)
+  }
+
+  /// Examines every node for one purpose: usable ones come first, the fittest before the others;
+  /// those that cannot do it say why in `refusal`.
+  ///
+  /// When the environment variable `V4L2ENC_DEVICE` names a node, only that one is looked at.
+  public static func devices(
+    encoding codec: VideoCodec, as configuration: EncoderConfiguration
+  ) -> [DeviceReport] {
+    devices(of: .current, for: EncodingNeed(codec, configuration))
   }
 
   /// Examines one device.
-  ///
-  /// Blocks while the node is opened and asked.
   public static func examine(_ selector: DeviceSelector) -> [DeviceReport] {
     switch selector.choice {
     case .automatic: devices()
     case .node(let path, let transport): [DeviceProbe.examine(path: path, transport: transport)]
+    }
+  }
+
+  /// The name of the board, such as `Raspberry Pi 4 Model B Rev 1.4`, if it has a device tree.
+  public static var boardModel: String? { Machine.current.board?.model }
+
+  /// Says that the board is one of those that have no encoder; nil when it may have one.
+  public static var boardLacksEncoder: String? { Machine.current.board?.lacksEncoder }
+
+  /// What to use in place of a node that is no encoder, or none for this codec, in words such as
+  /// `the encoder on this machine is /dev/video11`.
+  public static func advice(insteadOf path: String, for codec: VideoCodec? = nil) -> String {
+    advice(of: .current, insteadOf: path, for: codec)
+  }
+}
+
+extension DeviceCatalog {
+  package static func devices(
+    of machine: Machine, besides extraPaths: [String] = [],
+    through transport: any Transport = NodeTransport(),
+    size: VideoSize? = nil
+  ) -> [DeviceReport] {
+    var machine = machine
+    machine.extraPaths += extraPaths
+    return machine.candidates.map {
+      DeviceProbe.examine(path: $0, transport: transport, on: machine, size: size)
+    }
+  }
+
+  package static func devices(
+    of machine: Machine, for need: EncodingNeed,
+    through transport: any Transport = NodeTransport()
+  ) -> [DeviceReport] {
+    var reports: [DeviceReport]
+    if let path = machine.chosenPath {
+      reports = [
+        DeviceProbe.examine(path: path, transport: transport, on: machine, size: need.size)
+      ]
+    } else {
+      reports = devices(of: machine, through: transport, size: need.size)
+    }
+    for index in reports.indices { reports[index].refusal = need.refusal(of: reports[index]) }
+    return ranked(reports, for: need)
+  }
+
+  /// Usable devices, the fittest first, then the others; equal ones in the order they were found.
+  package static func ranked(_ reports: [DeviceReport], for need: EncodingNeed) -> [DeviceReport] {
+    let usable = reports.filter { $0.refusal == nil }.enumerated().sorted { left, right in
+      let (first, second) = (need.fitness(of: left.element), need.fitness(of: right.element))
+      return (second, left.offset) < (first, right.offset)
+    }
+    return usable.map(\.element) + reports.filter { $0.refusal != nil }
+  }
+
+  package static func advice(
+    of machine: Machine, insteadOf path: String, for codec: VideoCodec?,
+    through transport: any Transport = NodeTransport()
+  ) -> String {
+    let formats = codec?.codedFormats
+    let encoders = devices(of: machine, through: transport).filter { report in
+      report.refusal == nil && report.path != path
+        && (formats.map { report.codecs.map(\.format).contains(where: $0.contains) } ?? true)
+    }.map(\.path)
+    let kind = codec.map { "\($0.name) encoder" } ?? "encoder"
+    switch encoders.count {
+    case 0: return machine.board?.lacksEncoder ?? "this machine has no other \(kind)"
+    case 1: return "the \(kind) on this machine is \(encoders[0])"
+    default: return "\(kind)s on this machine are \(encoders.joined(separator: ", "))"
     }
   }
 }

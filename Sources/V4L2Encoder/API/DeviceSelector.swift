@@ -6,13 +6,22 @@ public struct DeviceSelector: Sendable {
   }
 
   package let choice: Choice
-  package init(_ choice: Choice) { self.choice = choice }
+  /// Whether the device is a node of this machine, so that another node may be advised instead.
+  package let isNode: Bool
 
-  /// The first device of this machine that encodes what is configured.
+  package init(_ choice: Choice, isNode: Bool = false) {
+    self.choice = choice
+    self.isNode = isNode
+  }
+
+  /// The device of this machine that fits the configuration best: by codec, size, frame rate and
+  /// raw format, as far as drivers tell them.
+  ///
+  /// The environment variable `V4L2ENC_DEVICE` may name a node, which is then the only one tried.
   public static var automatic: DeviceSelector { DeviceSelector(.automatic) }
 
   /// The device at this path; no other one is tried.
   public static func path(_ path: String) -> DeviceSelector {
-    DeviceSelector(.node(path: path, NodeTransport()))
+    DeviceSelector(.node(path: path, NodeTransport()), isNode: true)
   }
 }

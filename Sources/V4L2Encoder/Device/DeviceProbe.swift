@@ -1,19 +1,7 @@
-internal import Glibc
-
-/// Finds out what a node is, by QUERYCAP and ENUM_FMT, without streaming.
+/// Finds out what a node is, by QUERYCAP and the ENUM requests, without streaming.
 package enum DeviceProbe {
-  /// Every `/dev/video*` node in numeric order.
-  package static func candidates() -> [String] {
-    guard let directory = unsafe opendir("/dev") else { return [] }
-    defer { unsafe closedir(directory) }
-    var numbers: [Int] = []
-    while let entry = unsafe readdir(directory) {
-      let name = unsafe fixedText(entry.pointee.d_name)
-      guard name.hasPrefix("video"), let number = Int(name.dropFirst(5)) else { continue }
-      numbers.append(number)
-    }
-    return numbers.sorted().map { "/dev/video\($0)" }
-  }
+  /// How long a node may take to open and to answer; bcm2835-codec takes 60 ms.
+  package static let patience = Duration.seconds(2)
 
   /// What was found, with the capabilities an encoder is opened by.
   package struct Finding {
@@ -21,29 +9,64 @@ package enum DeviceProbe {
     package var capabilities: DeviceCapabilities?
   }
 
-  /// Opens, examines and closes a node.
-  package static func examine(path: String, transport: any Transport) -> DeviceReport {
-    do throws(OpenFailure) {
-      let handle = try transport.open(path)
-      defer { handle.close() }
-      return examine(path: path, handle: handle).report
+  /// Opens, examines and closes a node, on a thread that is left behind when the node hangs.
+  ///
+  /// - Parameters:
+  ///   - path: the node.
+  ///   - transport: how it is opened.
+  ///   - machine: where it is, since some boards' nodes must not be opened.
+  ///   - size: the pictures whose frame rate is asked for; nil for the largest ones.
+  ///   - limit: how long all of it may take.
+  /// - Returns: what was found, or why nothing was.
+  package static func examine(
+    path: String, transport: any Transport, on machine: Machine = .current,
+    size: VideoSize? = nil, within limit: Duration = patience
+  ) -> DeviceReport {
+    let report: DeviceReport?
+    do throws(Errno) {
+      report = try BoundedCall.run(named: "v4l2-probe", within: limit) {
+        examineNow(path: path, transport: transport, on: machine, size: size)
+      }
     } catch {
-      var report = DeviceReport(path: path, kind: .unknown)
-      report.refusal = EncoderError(error, device: path).description
-      return report
+      return DeviceReport(
+        path,
+        EncoderError(
+          .outOfMemory, operation: "pthread_create", errno: error, "no thread to ask \(path)"))
+    }
+    return report
+      ?? DeviceReport(
+        path,
+        EncoderError(
+          .deviceStalled,
+          "\(path) has not answered within \(limit); its driver, or the program that serves it, hangs"
+        ))
+  }
+
+  private static func examineNow(
+    path: String, transport: any Transport, on machine: Machine, size: VideoSize?
+  ) -> DeviceReport {
+    do throws(EncoderError) {
+      let handle = try transport.openNode(path, on: machine)
+      defer { handle.close() }
+      return examine(path: path, handle: handle, size: size).report
+    } catch {
+      return DeviceReport(path, error)
     }
   }
 
   /// Examines an open node.
-  package static func examine(path: String, handle: any DeviceHandle) -> Finding {
-    var report = DeviceReport(path: path, kind: .unknown)
+  package static func examine(
+    path: String, handle: any DeviceHandle, size: VideoSize? = nil
+  ) -> Finding {
     let capabilities: DeviceCapabilities
     do throws(Errno) {
       capabilities = try handle.queryCapabilities()
     } catch {
-      report.refusal = "\(path) is no V4L2 device (VIDIOC_QUERYCAP: \(error))"
-      return Finding(report: report, capabilities: nil)
+      let failure = EncoderError(
+        .notAnEncoder, operation: "VIDIOC_QUERYCAP", errno: error, "\(path) is no V4L2 device")
+      return Finding(report: DeviceReport(path, failure), capabilities: nil)
     }
+    var report = DeviceReport(path: path, kind: .unknown)
     report.driver = capabilities.driver
     report.card = capabilities.card
     report.bus = capabilities.bus
@@ -57,13 +80,13 @@ package enum DeviceProbe {
     let device = EncoderDevice(handle: handle, path: path, capabilities: capabilities)
     let coded = (try? handle.formats(device.captureType)) ?? []
     let raw = (try? handle.formats(device.outputType)) ?? []
-    classify(device, coded: coded, raw: raw, report: &report)
+    classify(device, coded: coded, raw: raw, size: size, report: &report)
     return Finding(report: report, capabilities: capabilities)
   }
 
   private static func classify(
     _ device: EncoderDevice, coded: [FormatDescription], raw: [FormatDescription],
-    report: inout DeviceReport
+    size: VideoSize?, report: inout DeviceReport
   ) {
     let stills: Set<PixelFormat> = [.jpeg, .mjpeg]
     let codecs = coded.filter { $0.isCompressed && !stills.contains($0.format) }
@@ -84,13 +107,42 @@ package enum DeviceProbe {
     report.rawFormats = raw.map(\.format)
     report.codecs = codecs.map { description in
       let range = device.handle.sizeRange(of: description.format)
+      let asked = size ?? range?.maximum
       return DeviceReport.Codec(
-        format: description.format, minimumSize: range?.minimum, maximumSize: range?.maximum)
+        format: description.format, minimumSize: range?.minimum, maximumSize: range?.maximum,
+        maximumFrameRate: asked.flatMap {
+          device.handle.highestFrameRate(of: description.format, $0)
+        })
     }
     if !device.capabilities.canStream {
       report.refusal = "\(report.path) (\(device.named)) cannot stream (V4L2_CAP_STREAMING)"
     } else if raw.isEmpty {
       report.refusal = "\(report.path) (\(device.named)) takes no raw format"
+    }
+  }
+}
+
+extension DeviceReport {
+  /// A node that could not be examined.
+  fileprivate init(_ path: String, _ failure: EncoderError) {
+    self.init(path: path, kind: .unknown)
+    refusal = failure.description
+    error = failure
+  }
+}
+
+extension Transport {
+  /// Opens a node, unless its board is known to hang then; what fails is said in words.
+  package func openNode(
+    _ path: String, on machine: Machine = .current
+  ) throws(EncoderError) -> any DeviceHandle {
+    if let refusal = machine.board?.refusal(ofOpening: path) {
+      throw EncoderError(.deviceUnavailable, refusal)
+    }
+    do throws(OpenFailure) {
+      return try open(path)
+    } catch {
+      throw EncoderError(error, device: path)
     }
   }
 }

@@ -40,8 +40,13 @@ package final class EncoderSession: Sendable {
     switch selector.choice {
     case .node(let path, let transport):
       return Result { () throws(EncoderError) in
-        try Engine.open(
-          codec, configuration, path: path, transport: transport, observer: observer)
+        do throws(EncoderError) {
+          return try Engine.open(
+            codec, configuration, path: path, transport: transport, observer: observer)
+        } catch {
+          guard selector.isNode else { throw error }
+          throw error.advising(insteadOf: path, for: codec)
+        }
       }
     case .automatic:
       return openFirst(codec, configuration, observer: observer)
@@ -54,18 +59,25 @@ package final class EncoderSession: Sendable {
   ) -> Result<Engine, EncoderError> {
     let transport = NodeTransport()
     var refusals: [String] = []
-    for path in DeviceProbe.candidates() {
+    for device in DeviceCatalog.devices(encoding: codec, as: configuration) {
+      if let refusal = device.refusal {
+        refusals.append(refusal.hasPrefix(device.path) ? refusal : "\(device.path) \(refusal)")
+        continue
+      }
       do throws(EncoderError) {
         return .success(
           try Engine.open(
-            codec, configuration, path: path, transport: transport, observer: observer))
+            codec, configuration, path: device.path, transport: transport, observer: observer))
       } catch {
         refusals.append(error.description)
       }
     }
-    let found = refusals.isEmpty ? "there is no /dev/video* node" : refusals.joined(separator: "; ")
+    let found =
+      refusals.isEmpty ? "there is no /dev/video* node" : refusals.joined(separator: "; ")
+    let reason = DeviceCatalog.boardLacksEncoder.map { "\($0); \(found)" } ?? found
     return .failure(
-      EncoderError(.deviceUnavailable, "no usable \(codec.name) encoder on this machine: \(found)"))
+      EncoderError(
+        .deviceUnavailable, "no usable \(codec.name) encoder on this machine: \(reason)"))
   }
 
   package var negotiated: NegotiationReport { engine.report }

@@ -4,12 +4,7 @@ extension Engine {
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, path: String,
     transport: any Transport, observer: EncoderObserver
   ) throws(EncoderError) -> Engine {
-    let handle: any DeviceHandle
-    do throws(OpenFailure) {
-      handle = try transport.open(path)
-    } catch {
-      throw EncoderError(error, device: path)
-    }
+    let handle = try transport.openNode(path)
     do throws(EncoderError) {
       return try configure(
         codec, configuration, path: path, handle: handle, observer: observer)
@@ -25,8 +20,8 @@ extension Engine {
   ) throws(EncoderError) -> Engine {
     let finding = DeviceProbe.examine(path: path, handle: handle)
     guard let capabilities = finding.capabilities, finding.report.refusal == nil else {
-      throw EncoderError(
-        .notAnEncoder, finding.report.refusal ?? "\(path) is no V4L2 device")
+      throw finding.report.error
+        ?? EncoderError(.notAnEncoder, finding.report.refusal ?? "\(path) is no V4L2 device")
     }
     let device = EncoderDevice(handle: handle, path: path, capabilities: capabilities)
     var negotiator = Negotiator(

@@ -31,16 +31,16 @@ extension EncoderError {
     case ENOENT, ENOTDIR:
       (.deviceUnavailable, "\(path) does not exist; `v4l2enc devices` lists what is there")
     case EACCES, EPERM:
-      (.deviceUnavailable, "\(path) may not be opened; join the group that owns it, often video")
+      (.deviceUnavailable, "\(path) may not be opened; \(NodeAccess.remedy(path))")
     case EISDIR:
       (.deviceUnavailable, "\(path) is a directory, not a device")
     case EBUSY:
-      (.deviceBusy, "\(path) is busy while \(action); another program may hold the encoder")
+      (.deviceBusy, "\(path) is busy while \(action); \(holders(path))")
     case ENOMEM, ENOSPC:
       (
         .outOfMemory,
-        "\(path) has no memory while \(action); use fewer buffers, or raise cma= on boards "
-          + "without IOMMU"
+        "\(path) has no memory while \(action); use fewer buffers, or on boards without IOMMU "
+          + "give the CMA more memory (cma=256M on the kernel's command line)"
       )
     case ESRCH:
       // bcm2835-codec's answer to STREAMON when the firmware refuses the level.
@@ -50,5 +50,26 @@ extension EncoderError {
     default:
       (.unsupported, "\(path) refused while \(action)")
     }
+  }
+
+  private static func holders(_ path: String) -> String {
+    let holders = NodeAccess.holders(path)
+    guard !holders.isEmpty else { return "another program may hold the encoder" }
+    return "it is open in \(holders.joined(separator: ", "))"
+  }
+}
+
+extension EncoderError {
+  /// The same error with the device that should have been named, where a wrong one was.
+  ///
+  /// Looking for it takes no longer than one node may take to answer.
+  func advising(insteadOf path: String, for codec: VideoCodec) -> EncoderError {
+    let isMistaken = errno?.rawValue == ENOENT || code == .notAnEncoder
+    guard isMistaken,
+      let advice = try? BoundedCall.run(
+        named: "v4l2-advice", within: DeviceProbe.patience,
+        { DeviceCatalog.advice(insteadOf: path, for: codec) })
+    else { return self }
+    return EncoderError(code, operation: operation, errno: errno, "\(message); \(advice)")
   }
 }
