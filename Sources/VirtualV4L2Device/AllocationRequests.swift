@@ -6,19 +6,23 @@ extension HandleState {
   mutating func requestBuffers(
     _ argument: inout v4l2_requestbuffers, caller: any CallerMemory
   ) -> Int32 {
-    argument.capabilities = capabilities(for: caller)
+    argument.capabilities = 0
     argument.flags = 0
     argument.reserved = (0, 0, 0)
-    guard let direction = direction(of: argument.type),
-      isSupported(memory: argument.memory, for: caller)
-    else { return -EINVAL }
+    guard let direction = direction(of: argument.type) else { return -EINVAL }
+    argument.capabilities = capabilities(of: direction, for: caller)
+    guard isSupported(memory: argument.memory, on: direction, for: caller) else {
+      return -EINVAL
+    }
     guard !self[direction].isStreaming, worker == .none else { return -EBUSY }
     self[direction].removeAll(in: device.memory)
     self[direction].cancel()
     if direction == .output { drain.lastSource = nil }
     guard argument.count > 0 else { return 0 }
+    let least =
+      direction == .output ? personality.buffers.leastOutput : personality.buffers.leastCapture
     let added = self[direction].add(
-      Int(min(argument.count, UInt32(BufferQueue.maximumBuffers))),
+      Int(min(max(argument.count, UInt32(least)), UInt32(BufferQueue.maximumBuffers))),
       planeLengths: planeLengths(direction), memory: argument.memory, in: device.memory)
     guard added > 0 else { return -ENOMEM }
     argument.count = UInt32(added)
@@ -28,12 +32,14 @@ extension HandleState {
   mutating func createBuffers(
     _ argument: inout v4l2_create_buffers, caller: any CallerMemory
   ) -> Int32 {
-    argument.capabilities = capabilities(for: caller)
+    argument.capabilities = 0
     argument.flags = 0
     argument.reserved = (0, 0, 0, 0, 0, 0)
-    guard let direction = direction(of: argument.format.type),
-      isSupported(memory: argument.memory, for: caller)
-    else { return -EINVAL }
+    guard let direction = direction(of: argument.format.type) else { return -EINVAL }
+    argument.capabilities = capabilities(of: direction, for: caller)
+    guard isSupported(memory: argument.memory, on: direction, for: caller) else {
+      return -EINVAL
+    }
     let queue = self[direction]
     argument.index = UInt32(queue.buffers.count)
     guard argument.count > 0 else { return 0 }
@@ -88,19 +94,33 @@ extension HandleState {
     return 0
   }
 
-  private func isSupported(memory: UInt32, for caller: any CallerMemory) -> Bool {
-    switch memory {
-    case V4L2_MEMORY_MMAP.rawValue, V4L2_MEMORY_DMABUF.rawValue: true
-    case V4L2_MEMORY_USERPTR.rawValue: caller.sharesAddressSpace
+  private func memories(
+    of direction: Direction
+  ) -> Set<VirtualDevice.Personality.BufferRule.Memory> {
+    direction == .output ? personality.buffers.output : personality.buffers.capture
+  }
+
+  private func isSupported(
+    memory: UInt32, on direction: Direction, for caller: any CallerMemory
+  ) -> Bool {
+    let memories = memories(of: direction)
+    return switch memory {
+    case V4L2_MEMORY_MMAP.rawValue: memories.contains(.mapped)
+    case V4L2_MEMORY_DMABUF.rawValue: memories.contains(.dmabuf)
+    case V4L2_MEMORY_USERPTR.rawValue:
+      memories.contains(.userPointer) && caller.sharesAddressSpace
     default: false
     }
   }
 
-  private func capabilities(for caller: any CallerMemory) -> UInt32 {
-    var bits =
-      V4L2_BUF_CAP_SUPPORTS_MMAP | V4L2_BUF_CAP_SUPPORTS_DMABUF
-      | V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS
-    if caller.sharesAddressSpace { bits |= V4L2_BUF_CAP_SUPPORTS_USERPTR }
+  private func capabilities(of direction: Direction, for caller: any CallerMemory) -> UInt32 {
+    let memories = memories(of: direction)
+    var bits = V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS
+    if memories.contains(.mapped) { bits |= V4L2_BUF_CAP_SUPPORTS_MMAP }
+    if memories.contains(.dmabuf) { bits |= V4L2_BUF_CAP_SUPPORTS_DMABUF }
+    if memories.contains(.userPointer), caller.sharesAddressSpace {
+      bits |= V4L2_BUF_CAP_SUPPORTS_USERPTR
+    }
     return UInt32(bits)
   }
 }

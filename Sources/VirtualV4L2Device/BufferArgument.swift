@@ -57,7 +57,7 @@ struct BufferArgument {
     header.sequence = buffer.sequence
     header.reserved2 = 0
     header.request_fd = 0
-    header.flags = buffer.flags | UInt32(V4L2_BUF_FLAG_TIMESTAMP_COPY)
+    header.flags = buffer.flags | queue.constantFlags
     switch buffer.state {
     case .queued, .active: header.flags |= UInt32(V4L2_BUF_FLAG_QUEUED)
     case .done: header.flags |= UInt32(V4L2_BUF_FLAG_DONE)

@@ -45,6 +45,8 @@ struct Buffer {
   var sequence: UInt32 = 0
   /// A key frame was asked for before this frame was queued.
   var forcesKeyFrame = false
+  /// It was queued without bytes, where that ends the stream.
+  var endsStream = false
 }
 
 /// One queue of a handle.
@@ -62,14 +64,18 @@ struct BufferQueue {
   var done: [Int] = []
   var isStreaming = false
   var sequence: UInt32 = 0
-  /// The LAST buffer was dequeued: further DQBUFs answer EPIPE.
-  var lastWasDequeued = false
+  /// Everything of a drain was dequeued: further DQBUFs answer EPIPE.
+  var hasEnded = false
   /// Buffers between QBUF and DQBUF, the worker's included.
   var outstanding = 0
 
-  init(direction: Direction, type: UInt32) {
+  /// What stands in the flags of every buffer.
+  let constantFlags: UInt32
+
+  init(direction: Direction, type: UInt32, constantFlags: UInt32) {
     self.direction = direction
     self.type = type
+    self.constantFlags = constantFlags
   }
 
   /// Whether buffers are allocated, so that the format may not change.
@@ -84,7 +90,7 @@ struct BufferQueue {
   /// What STREAMOFF does: every buffer returns to the client.
   mutating func cancel() {
     isStreaming = false
-    lastWasDequeued = false
+    hasEnded = false
     sequence = 0
     outstanding = 0
     queued.removeAll(keepingCapacity: true)

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// What a codec has to know, as one handle had it when a frame was taken.
 struct CodecSettings: Sendable {
-  var codec: CodedFormat.Codec
+  var codec: CodedKind.Codec
   var width: Int
   var height: Int
   var frameRate: Double
@@ -33,6 +33,11 @@ struct CodecSettings: Sendable {
   var hasDelimiters: Bool { controls[V4L2_CID_MPEG_VIDEO_AU_DELIMITER] != 0 }
 
   var bitrate: Int { controls[V4L2_CID_MPEG_VIDEO_BITRATE] }
+
+  /// Whether the quantizer follows a bitrate; drivers whose bitrate can be 0 mean none by it.
+  var isRateControlled: Bool {
+    controls[V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE] != 0 && bitrate > 0
+  }
 }
 
 /// A raw picture in the client's buffer, cropped.

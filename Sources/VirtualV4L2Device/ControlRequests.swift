@@ -4,29 +4,31 @@ internal import V4L2Encoder
 
 /// QUERYCTRL, QUERY_EXT_CTRL, QUERYMENU, G/S_CTRL and G/S/TRY_EXT_CTRLS.
 extension HandleState {
+  private var table: ControlTable { device.controlTable }
+
   /// Finds what QUERYCTRL and QUERY_EXT_CTRL ask for.
   private func find(_ identifier: UInt32) -> Int? {
     let next = identifier & UInt32(V4L2_CTRL_FLAG_NEXT_CTRL) != 0
     let nextCompound = identifier & UInt32(V4L2_CTRL_FLAG_NEXT_COMPOUND) != 0
     let plain =
       identifier & ~(UInt32(V4L2_CTRL_FLAG_NEXT_CTRL) | UInt32(V4L2_CTRL_FLAG_NEXT_COMPOUND))
-    if next { return ControlTable.controls.firstIndex { $0.identifier > plain } }
+    if next { return table.controls.firstIndex { $0.identifier > plain } }
     // The device has no compound control.
-    return nextCompound ? nil : ControlTable.index(of: plain)
+    return nextCompound ? nil : table.index(of: plain)
   }
 
   /// A control as it is for the coded format: no back end writes B-frames in H.264.
   private func definition(_ index: Int) -> ControlDefinition {
-    var control = ControlTable.controls[index]
-    if coded.codec == .h264, index == Self.bFrames { control.maximum = 0 }
+    var control = table.controls[index]
+    if coded.codec == .h264, control.identifier == Self.bFrames { control.maximum = 0 }
     return control
   }
 
-  private static let bFrames = ControlTable.index(of: UInt32(V4L2_CID_MPEG_VIDEO_B_FRAMES))
+  private static let bFrames = UInt32(V4L2_CID_MPEG_VIDEO_B_FRAMES)
 
   /// Fits the controls to another coded format, as drivers do by changing a control's range.
   mutating func followCodedFormat(effects: inout Effects) {
-    guard let index = Self.bFrames else { return }
+    guard let index = table.index(of: Self.bFrames) else { return }
     var changes = UInt32(V4L2_EVENT_CTRL_CH_RANGE)
     let fitting = min(controls[index: index], definition(index).maximum)
     if fitting != controls[index: index] {
@@ -74,8 +76,8 @@ extension HandleState {
   }
 
   func queryMenu(_ argument: inout v4l2_querymenu) -> Int32 {
-    guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
-    let items = ControlTable.controls[index].items
+    guard let index = table.index(of: argument.id) else { return -EINVAL }
+    let items = table.controls[index].items
     guard Int(argument.index) < items.count, let name = items[Int(argument.index)] else {
       return -EINVAL
     }
@@ -85,16 +87,16 @@ extension HandleState {
   }
 
   func getControl(_ argument: inout v4l2_control) -> Int32 {
-    guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
-    guard ControlTable.controls[index].kind != .classTitle else { return -EINVAL }
-    guard ControlTable.controls[index].isReadable else { return -EACCES }
+    guard let index = table.index(of: argument.id) else { return -EINVAL }
+    guard table.controls[index].kind != .classTitle else { return -EINVAL }
+    guard table.controls[index].isReadable else { return -EACCES }
     argument.value = Int32(controls[index: index])
     return 0
   }
 
   mutating func setControl(_ argument: inout v4l2_control, effects: inout Effects) -> Int32 {
-    guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
-    guard ControlTable.controls[index].isWritable else { return -EACCES }
+    guard let index = table.index(of: argument.id) else { return -EINVAL }
+    guard table.controls[index].isWritable else { return -EACCES }
     switch definition(index).validated(Int64(argument.value)) {
     case .failure(let error): return -error.rawValue
     case .success(let value):
@@ -119,6 +121,9 @@ extension HandleState {
     // Without media requests there is no request to read from or write to.
     if which == UInt32(V4L2_CTRL_WHICH_REQUEST_VAL) { return -EINVAL }
     if isDefault, action != .get { return -EINVAL }
+    if personality.has(.controlsNeedTheirClass), which & ~1 != UInt32(V4L2_CTRL_CLASS_CODEC) {
+      return -EINVAL
+    }
     if count == 0 { return checkClass(which) }
     guard count <= 1024 else { return -EINVAL }
     let address = UInt64(UInt(bitPattern: argument.controls))
@@ -132,7 +137,7 @@ extension HandleState {
     indexes.reserveCapacity(count)
     for (position, item) in items.enumerated() {
       // A wrong class or an unknown id never touched anything: TRY tells which one it was.
-      guard isSelected(item.id, which), let index = ControlTable.index(of: item.id) else {
+      guard isSelected(item.id, which), let index = table.index(of: item.id) else {
         if action == .attempt { argument.error_idx = UInt32(position) }
         return -EINVAL
       }
@@ -151,7 +156,7 @@ extension HandleState {
     if which == UInt32(V4L2_CTRL_WHICH_CUR_VAL) || which == UInt32(V4L2_CTRL_WHICH_DEF_VAL) {
       return 0
     }
-    return ControlTable.index(of: which | 1) == nil ? -EINVAL : 0
+    return table.index(of: which | 1) == nil ? -EINVAL : 0
   }
 
   private func isSelected(_ identifier: UInt32, _ which: UInt32) -> Bool {
@@ -162,10 +167,10 @@ extension HandleState {
   private func read(
     _ items: inout [v4l2_ext_control], _ indexes: [Int], isDefault: Bool
   ) -> Int32 {
-    for index in indexes where !ControlTable.controls[index].isReadable { return -EACCES }
+    for index in indexes where !table.controls[index].isReadable { return -EACCES }
     for (position, index) in indexes.enumerated() {
       items[position].value = Int32(
-        isDefault ? ControlTable.controls[index].initial : controls[index: index])
+        isDefault ? table.controls[index].initial : controls[index: index])
     }
     return 0
   }
@@ -180,7 +185,7 @@ extension HandleState {
     for (position, index) in indexes.enumerated() {
       // S_EXT_CTRLS that changed nothing says `count`; only TRY may name the culprit.
       if action == .attempt { argument.error_idx = UInt32(position) }
-      guard ControlTable.controls[index].isWritable else { return -EACCES }
+      guard table.controls[index].isWritable else { return -EACCES }
       switch definition(index).validated(Int64(items[position].value)) {
       case .failure(let error): return -error.rawValue
       case .success(let value): values.append(value)
@@ -195,14 +200,16 @@ extension HandleState {
 
   /// Stores a checked value, tells a running codec and whoever listens.
   private mutating func apply(_ value: Int64, to index: Int, effects: inout Effects) {
-    let control = ControlTable.controls[index]
+    let control = table.controls[index]
     let isButton = control.kind == .button
     if isButton {
       forcesNextKeyFrame = true
     } else {
       guard controls[index: index] != value else { return }
       controls[index: index] = value
-      settingsGeneration += 1
+      if !isStreaming || !personality.has(.ignoresControlsWhileStreaming) {
+        settingsGeneration += 1
+      }
     }
     guard events.wantsFeedback(control.identifier) else { return }
     events.post(controlEvent(index, changes: UInt32(V4L2_EVENT_CTRL_CH_VALUE)))

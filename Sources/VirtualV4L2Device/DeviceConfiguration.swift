@@ -33,8 +33,8 @@ extension VirtualDevice {
       case none
     }
 
-    /// Which of V4L2's two buffer interfaces the device speaks.
-    public var api: Interface
+    /// Which driver the device imitates.
+    public var personality: Personality
     /// What encodes H.264.
     public var h264: H264Codec
     /// What encodes HEVC.
@@ -53,32 +53,53 @@ extension VirtualDevice {
       #endif
     }
 
-    /// Creates a configuration; the defaults are real encoders behind the multi-planar interface.
+    /// Creates a configuration; the defaults are real encoders behind the kernel's own interface.
+    ///
+    /// - Parameters:
+    ///   - personality: which driver the device imitates.
+    ///   - api: which buffer interface it speaks, if not the personality's.
+    ///   - h264: what encodes H.264.
+    ///   - hevc: what encodes HEVC.
+    ///   - nullDelay: how many frames a `null` codec holds back.
+    ///   - rawFormats: the raw formats offered, if not all.
     public init(
-      api: Interface = .multiplanar, h264: H264Codec = .openH264, hevc: HEVCCodec = bestHEVC,
-      nullDelay: Int = 0, rawFormats: [PixelFormat]? = nil
+      personality: Personality = .spec, api: Interface? = nil, h264: H264Codec = .openH264,
+      hevc: HEVCCodec = bestHEVC, nullDelay: Int = 0, rawFormats: [PixelFormat]? = nil
     ) {
-      self.api = api
+      self.personality = personality
       self.h264 = h264
       self.hevc = hevc
       self.nullDelay = nullDelay
       self.rawFormats = rawFormats
+      if let api { self.api = api }
+    }
+
+    /// Which of V4L2's two buffer interfaces the device speaks.
+    public var api: Interface {
+      get { personality.interface }
+      set { personality.interface = newValue }
     }
   }
 }
 
 extension VirtualDevice.Configuration {
-  /// The codecs in the order of ENUM_FMT.
-  var codecs: [CodedFormat.Codec] {
-    (h264 == .none ? [] : [.h264]) + (hevc == .none ? [] : [.hevc])
+  /// The coded formats in the order of ENUM_FMT, as far as there is somebody to write them.
+  var codedKinds: [CodedKind] {
+    personality.codedFormats.filter { kind in
+      switch kind.codec {
+      case .h264: h264 != .none
+      case .hevc: hevc != .none
+      }
+    }
   }
 
   /// The raw formats in the order of ENUM_FMT, at least one.
   var offeredRawFormats: [RawFormat] {
-    let all = api == .multiplanar ? RawFormat.multiplanar : RawFormat.singlePlanar
-    guard let rawFormats else { return all }
-    let chosen = all.filter { rawFormats.contains(PixelFormat(rawValue: $0.fourCC)) }
-    return chosen.isEmpty ? all : chosen
+    let all = personality.rawFormats.filter { api == .multiplanar || $0.memoryPlanes == 1 }
+    let usable = all.isEmpty ? [.nv12] : all
+    guard let rawFormats else { return usable }
+    let chosen = usable.filter { rawFormats.contains(PixelFormat(rawValue: $0.fourCC)) }
+    return chosen.isEmpty ? usable : chosen
   }
 
   /// Opens a codec; nil when it refuses the settings.

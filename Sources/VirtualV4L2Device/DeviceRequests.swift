@@ -5,9 +5,10 @@ internal import Glibc
 extension HandleState {
   func queryCapabilities(_ argument: inout v4l2_capability) -> Int32 {
     var answer = v4l2_capability()
-    store("virtual-encoder", in: &answer.driver)
-    store("Virtual V4L2 encoder", in: &answer.card)
-    store("platform:virtual-encoder", in: &answer.bus_info)
+    let identity = personality.identity
+    store(identity.driver, in: &answer.driver)
+    store(identity.card, in: &answer.card)
+    store(identity.bus, in: &answer.bus_info)
     answer.version = 0x06_01_00
     let kind = isMultiplanar ? V4L2_CAP_VIDEO_M2M_MPLANE : V4L2_CAP_VIDEO_M2M
     answer.device_caps = UInt32(kind | V4L2_CAP_STREAMING | V4L2_CAP_EXT_PIX_FORMAT)
@@ -22,14 +23,17 @@ extension HandleState {
     argument.reserved = (0, 0, 0, 0, 0)
     switch argument.type {
     case UInt32(V4L2_EVENT_EOS):
+      guard personality.events.endOfStream != .unknown else { return -EINVAL }
       // The kernel keeps whatever id was given; an EOS event has none.
       _ = events.subscribe(type: argument.type, identifier: 0, flags: argument.flags)
       return 0
     case UInt32(V4L2_EVENT_CTRL):
-      guard let index = ControlTable.index(of: argument.id) else { return -EINVAL }
+      guard personality.events.hasControlEvents,
+        let index = device.controlTable.index(of: argument.id)
+      else { return -EINVAL }
       let isNew = events.subscribe(
         type: argument.type, identifier: argument.id, flags: argument.flags)
-      let control = ControlTable.controls[index]
+      let control = device.controlTable.controls[index]
       if isNew, control.kind != .classTitle,
         argument.flags & UInt32(V4L2_EVENT_SUB_FL_SEND_INITIAL) != 0
       {
@@ -85,11 +89,16 @@ extension HandleState {
     guard argument.flags & ~allowed == 0 else { return -EINVAL }
     guard !output.isStreaming, !capture.isStreaming else { return -EBUSY }
     // Chroma comes in pairs, so every edge is even.
-    let width = Self.side(asked.width, limit: picture.width)
-    let height = Self.side(asked.height, limit: picture.height)
+    let onlyShrinks = personality.crop == .shrinking
+    let geometry = personality.geometry
+    let width = Self.side(
+      asked.width, geometry.widths, limit: onlyShrinks ? Int(crop.width) : picture.width)
+    let height = Self.side(
+      asked.height, geometry.heights, limit: onlyShrinks ? Int(crop.height) : picture.height)
+    let mayMove = personality.crop == .anywhere
     let applied = v4l2_rect(
-      left: Self.edge(asked.left, limit: picture.width - width),
-      top: Self.edge(asked.top, limit: picture.height - height),
+      left: mayMove ? Self.edge(asked.left, limit: picture.width - width) : 0,
+      top: mayMove ? Self.edge(asked.top, limit: picture.height - height) : 0,
       width: UInt32(width), height: UInt32(height))
     if argument.flags & UInt32(V4L2_SEL_FLAG_GE) != 0,
       applied.width < asked.width || applied.height < asked.height
@@ -109,8 +118,8 @@ extension HandleState {
     return 0
   }
 
-  private static func side(_ asked: UInt32, limit: Int) -> Int {
-    min(max(Int(asked), PictureFormat.sizes.lowerBound) & ~1, limit)
+  private static func side(_ asked: UInt32, _ range: ClosedRange<Int>, limit: Int) -> Int {
+    min(max(Int(asked), range.lowerBound) & ~1, limit)
   }
 
   private static func edge(_ asked: Int32, limit: Int) -> Int32 {
@@ -134,24 +143,42 @@ extension HandleState {
   }
 
   mutating func setParameters(_ argument: inout v4l2_streamparm) -> Int32 {
-    guard let direction = direction(of: argument.type) else { return -EINVAL }
-    // One clock: the device cannot code at another rate than it is fed, so CAPTURE follows.
+    let rule = personality.frameRate
+    guard let direction = direction(of: argument.type),
+      direction == .output ? rule.isTakenOnOutput : rule.isTakenOnCapture
+    else { return -EINVAL }
     let asked =
       direction == .output
       ? argument.parm.output.timeperframe : argument.parm.capture.timeperframe
-    interval = Self.clamped(asked)
+    if let failure = rule.zeroFailure, asked.numerator == 0 || asked.denominator == 0 {
+      return -failure
+    }
+    if let limit = rule.limit,
+      UInt64(asked.denominator) > UInt64(asked.numerator) * UInt64(limit.framesPerSecond)
+    {
+      return -limit.failure
+    }
+    let granted = clamped(asked)
+    // Else one clock: the device cannot code at another rate than it is fed, so CAPTURE follows.
+    guard direction == .capture || !rule.isDecidedByCapture else {
+      argument.parm.output.capability = UInt32(V4L2_CAP_TIMEPERFRAME)
+      argument.parm.output.timeperframe = granted
+      return 0
+    }
+    interval = granted
     settingsGeneration += 1
     return getParameters(&argument)
   }
 
-  private static func clamped(_ asked: v4l2_fract) -> v4l2_fract {
+  private func clamped(_ asked: v4l2_fract) -> v4l2_fract {
     guard asked.numerator > 0, asked.denominator > 0 else {
-      return v4l2_fract(numerator: 1, denominator: 30)
+      let initial = personality.frameRate.initial
+      return v4l2_fract(numerator: initial.numerator, denominator: initial.denominator)
     }
     let numerator = UInt64(asked.numerator)
     let denominator = UInt64(asked.denominator)
-    if numerator * 1000 < denominator { return shortestInterval }
-    if numerator > denominator * 1000 { return longestInterval }
+    if numerator * 1000 < denominator { return Self.shortestInterval }
+    if numerator > denominator * 1000 { return Self.longestInterval }
     return asked
   }
 

@@ -43,6 +43,8 @@ final class EncodingWorker: @unchecked Sendable {
   private enum Job {
     case stop
     case encode(EncodeJob)
+    /// An empty frame was taken, after which the stream ends.
+    case beginDrain
     case flush(target: Target)
   }
 
@@ -75,6 +77,7 @@ final class EncodingWorker: @unchecked Sendable {
       case .encode(let job):
         perform(job)
         changed()
+      case .beginDrain: changed()
       case .flush(let target):
         flush(target)
         changed()
@@ -84,6 +87,14 @@ final class EncodingWorker: @unchecked Sendable {
 
   private func nextJob(_ state: inout HandleState) -> Job? {
     if state.worker == .stopping { return .stop }
+    if let source = state.output.queued.first, state.output.buffers[source].endsStream,
+      !state.drain.hasStopped
+    {
+      state.output.queued.removeFirst()
+      state.finishSource(source)
+      state.drain.isDraining = true
+      return .beginDrain
+    }
     guard !state.drain.hasStopped, let capture = state.capture.queued.first else { return nil }
     if state.drain.isDraining, state.drain.lastSource == nil {
       guard let target = claimTarget(capture, &state) else { return nil }
@@ -114,9 +125,11 @@ final class EncodingWorker: @unchecked Sendable {
     guard let address = plane.address else { return nil }
     state.capture.queued.removeFirst()
     state.capture.buffers[index].state = .active
+    let offset = min(state.personality.buffers.captureOffset, Int(plane.length))
     return Target(
       index: index,
-      bytes: UnsafeMutableRawBufferPointer(start: address, count: Int(plane.length)),
+      bytes: UnsafeMutableRawBufferPointer(
+        start: address + offset, count: Int(plane.length) - offset),
       imported: plane.imported)
   }
 
@@ -161,7 +174,9 @@ final class EncodingWorker: @unchecked Sendable {
     monitor.withLock { state in
       state.output.buffers[job.source].state = .queued
       state.output.queued.insert(job.source, at: 0)
-      state.deliver(count, tag: job.tag, kind: 0, to: job.target.index)
+      var tag = job.tag
+      if state.personality.has(.separateHeadersHaveNoTime) { tag.timestamp = timeval() }
+      state.deliver(count, tag: tag, kind: nil, to: job.target.index)
     }
     return true
   }
@@ -180,12 +195,14 @@ final class EncodingWorker: @unchecked Sendable {
   private func finish(_ job: EncodeJob, _ result: Result<AccessUnit?, CodecFailure>) {
     let delayed = codec?.delayedFrames ?? 0
     monitor.withLock { state in
-      let isLast = state.drain.isDraining && state.drain.lastSource == job.source
+      let isLast =
+        state.drain.isDraining && state.drain.lastSource == job.source
+        && state.personality.drain.end.marksLastPacket
       state.finishSource(job.source)
       switch result {
       case .success(let unit?):
         state.deliver(
-          unit.byteCount, tag: unit.tag, kind: unit.kind.flag, to: job.target.index,
+          unit.byteCount, tag: unit.tag, kind: unit.kind, to: job.target.index,
           isLast: isLast && delayed == 0)
       case .success(nil):
         // The buffer was not used: it is the first one of the next job.
@@ -194,7 +211,7 @@ final class EncodingWorker: @unchecked Sendable {
       case .failure:
         state.capture.buffers[job.target.index].isFaulty = true
         state.deliver(
-          0, tag: job.tag, kind: 0, to: job.target.index, isLast: isLast && delayed == 0)
+          0, tag: job.tag, kind: nil, to: job.target.index, isLast: isLast && delayed == 0)
       }
     }
   }
@@ -209,8 +226,9 @@ final class EncodingWorker: @unchecked Sendable {
         return
       }
       state.deliver(
-        unit.byteCount, tag: unit.tag, kind: unit.kind.flag, to: target.index,
-        isLast: state.drain.isDraining && delayed == 0)
+        unit.byteCount, tag: unit.tag, kind: unit.kind, to: target.index,
+        isLast: state.drain.isDraining && delayed == 0
+          && state.personality.drain.end.marksLastPacket)
     }
   }
 }
@@ -229,24 +247,38 @@ extension HandleState {
   /// Returns an OUTPUT buffer to the client.
   mutating func finishSource(_ index: Int) {
     output.buffers[index].sequence = output.sequence
-    output.sequence &+= 1
+    if !personality.has(.countsNothing) { output.sequence &+= 1 }
     if drain.lastSource == index { drain.lastSource = nil }
     output.complete(index)
   }
 
   /// Returns a CAPTURE buffer to the client.
   mutating func deliver(
-    _ byteCount: Int, tag: FrameTag, kind: UInt32, to index: Int, isLast: Bool = false
+    _ byteCount: Int, tag: FrameTag, kind: AccessUnit.Kind?, to index: Int, isLast: Bool = false
   ) {
-    capture.buffers[index].planes[0].bytesUsed = UInt32(clamping: byteCount)
-    capture.buffers[index].timestamp = tag.timestamp
+    let offset = byteCount > 0 ? personality.buffers.captureOffset : 0
+    capture.buffers[index].planes[0].bytesUsed = UInt32(clamping: byteCount + offset)
+    capture.buffers[index].planes[0].dataOffset = UInt32(offset)
+    capture.buffers[index].timestamp =
+      personality.has(.doesNotCopyTimes) ? timeval() : tag.timestamp
     capture.buffers[index].timecode = tag.timecode
     capture.buffers[index].flags =
-      tag.flags | kind | (isLast ? UInt32(V4L2_BUF_FLAG_LAST) : 0)
+      tag.flags | frameTypeFlag(kind) | (isLast ? UInt32(V4L2_BUF_FLAG_LAST) : 0)
     capture.buffers[index].sequence = capture.sequence
-    capture.sequence &+= 1
+    if !personality.has(.countsNothing) { capture.sequence &+= 1 }
     capture.complete(index)
     if isLast { endDrain() }
+  }
+
+  private func frameTypeFlag(_ kind: AccessUnit.Kind?) -> UInt32 {
+    guard let kind else { return 0 }
+    switch personality.frameTypes {
+    case .right: return kind.flag
+    case .missing: return 0
+    case .predictedInH264:
+      let isMistaken = kind == .key && coded.codec == .h264
+      return isMistaken ? AccessUnit.Kind.predicted.flag : kind.flag
+    }
   }
 
   /// Where the visible samples of a queued frame are.
@@ -261,13 +293,13 @@ extension HandleState {
     let isSplit = buffer.planes.count > 1
     let lumaSize = stride * picture.height
     switch picture.raw.layout {
-    case .packed:
+    case .packed, .packedChromaFirst:
       planes[0] = first + (top * stride + left * 2)
     case .semiPlanar, .semiPlanarSwapped:
       guard let second = isSplit ? buffer.planes[1].start : first + lumaSize else { return nil }
       planes[0] = first + (top * stride + left)
       planes[1] = second + (chromaTop * stride + left)
-    case .planar:
+    case .planar, .planarSwapped:
       guard let second = isSplit ? buffer.planes[1].start : first + lumaSize,
         let third = isSplit ? buffer.planes[2].start : first + lumaSize * 5 / 4
       else { return nil }

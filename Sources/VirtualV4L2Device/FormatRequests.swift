@@ -15,11 +15,11 @@ extension HandleState {
       answer.pixelformat = rawFormats[index].fourCC
       store(rawFormats[index].name, in: &answer.description)
     case .capture:
-      let codecs = device.configuration.codecs
-      guard index < codecs.count else { return -EINVAL }
-      answer.pixelformat = codecs[index].fourCC
-      answer.flags = UInt32(V4L2_FMT_FLAG_COMPRESSED)
-      store(codecs[index].name, in: &answer.description)
+      let kinds = device.configuration.codedKinds
+      guard index < kinds.count else { return -EINVAL }
+      answer.pixelformat = kinds[index].fourCC
+      answer.flags = UInt32(V4L2_FMT_FLAG_COMPRESSED) | kinds[index].flags
+      store(kinds[index].name, in: &answer.description)
     }
     argument = answer
     return 0
@@ -27,28 +27,32 @@ extension HandleState {
 
   func enumerateFrameSizes(_ argument: inout v4l2_frmsizeenum) -> Int32 {
     let isRaw = rawFormats.contains { $0.fourCC == argument.pixel_format }
-    let isCoded = device.configuration.codecs.contains { $0.fourCC == argument.pixel_format }
+    let isCoded = device.configuration.codedKinds.contains { $0.fourCC == argument.pixel_format }
     guard argument.index == 0, isRaw || isCoded else { return -EINVAL }
+    let geometry = personality.geometry
     var answer = v4l2_frmsizeenum()
     answer.pixel_format = argument.pixel_format
     answer.type = V4L2_FRMSIZE_TYPE_STEPWISE.rawValue
-    let smallest = UInt32(PictureFormat.sizes.lowerBound)
-    let largest = UInt32(PictureFormat.sizes.upperBound)
     answer.stepwise = v4l2_frmsize_stepwise(
-      min_width: smallest, max_width: largest, step_width: 2,
-      min_height: smallest, max_height: largest,
-      step_height: isRaw ? UInt32(PictureFormat.rowAlignment) : 2)
+      min_width: UInt32(geometry.widths.lowerBound),
+      max_width: UInt32(geometry.widths.upperBound),
+      step_width: isRaw ? UInt32(geometry.widthStep) : 2,
+      min_height: UInt32(geometry.heights.lowerBound),
+      max_height: UInt32(geometry.heights.upperBound),
+      step_height: isRaw ? UInt32(geometry.heightStep) : 2)
     argument = answer
     return 0
   }
 
   func enumerateFrameIntervals(_ argument: inout v4l2_frmivalenum) -> Int32 {
     let isRaw = rawFormats.contains { $0.fourCC == argument.pixel_format }
-    let isCoded = device.configuration.codecs.contains { $0.fourCC == argument.pixel_format }
-    let sizes = UInt32(PictureFormat.sizes.lowerBound)...UInt32(PictureFormat.sizes.upperBound)
-    guard argument.index == 0, isRaw || isCoded, sizes.contains(argument.width),
-      sizes.contains(argument.height), argument.width % 2 == 0,
-      argument.height % (isRaw ? UInt32(PictureFormat.rowAlignment) : 2) == 0
+    let isCoded = device.configuration.codedKinds.contains { $0.fourCC == argument.pixel_format }
+    let geometry = personality.geometry
+    guard argument.index == 0, isRaw || isCoded,
+      geometry.widths.contains(Int(argument.width)),
+      geometry.heights.contains(Int(argument.height)),
+      argument.width % UInt32(isRaw ? geometry.widthStep : 2) == 0,
+      argument.height % UInt32(isRaw ? geometry.heightStep : 2) == 0
     else { return -EINVAL }
     argument.reserved = (0, 0)
     argument.type = V4L2_FRMIVAL_TYPE_CONTINUOUS.rawValue
@@ -73,8 +77,12 @@ extension HandleState {
   func tryFormat(_ argument: inout v4l2_format) -> Int32 {
     guard let direction = direction(of: argument.type) else { return -EINVAL }
     switch direction {
-    case .output: describe(pictureFormat(argument), in: &argument)
-    case .capture: describe(codedFormat(argument), color: picture.color, in: &argument)
+    case .output:
+      guard let picture = pictureFormat(argument) else { return -EINVAL }
+      describe(picture, in: &argument)
+    case .capture:
+      guard let coded = codedFormat(argument) else { return -EINVAL }
+      describe(coded, color: picture.color, in: &argument)
     }
     return 0
   }
@@ -84,14 +92,18 @@ extension HandleState {
     guard !self[direction].isBusy else { return -EBUSY }
     switch direction {
     case .output:
-      picture = pictureFormat(argument)
+      if personality.has(.codedFormatComesFirst), !hasCodedFormat { return -EINVAL }
+      guard let granted = pictureFormat(argument) else { return -EINVAL }
+      picture = granted
       crop = v4l2_rect(
         left: 0, top: 0, width: UInt32(picture.width), height: UInt32(picture.height))
       followCrop()
       describe(picture, in: &argument)
     case .capture:
+      guard let granted = codedFormat(argument) else { return -EINVAL }
       let previous = coded.codec
-      coded = codedFormat(argument)
+      coded = granted
+      hasCodedFormat = true
       if coded.codec != previous { followCodedFormat(effects: &effects) }
       describe(coded, color: picture.color, in: &argument)
     }
@@ -101,14 +113,17 @@ extension HandleState {
 
   /// The coded size is the visible one in whole macroblocks.
   mutating func followCrop() {
+    guard personality.geometry.codedSizeFollowsCrop else { return }
     coded.width = (Int(crop.width) + 15) & ~15
     coded.height = (Int(crop.height) + 15) & ~15
     guard !capture.isBusy else { return }
-    let least = CodedFormat.sizeImage(width: coded.width, height: coded.height, asked: 1)
-    coded.sizeImage = max(coded.sizeImage, least)
+    let least = CodedFormat.sizeImage(
+      width: coded.width, height: coded.height, asked: 1, rule: personality.codedBufferSize)
+    coded.sizeImage = max(coded.sizeImage, least ?? 0)
   }
 
-  private func pictureFormat(_ argument: v4l2_format) -> PictureFormat {
+  /// What becomes of an OUTPUT format; nil when it is refused.
+  private func pictureFormat(_ argument: v4l2_format) -> PictureFormat? {
     let fourCC: UInt32
     let size: (width: UInt32, height: UInt32)
     let stride: UInt32
@@ -123,26 +138,61 @@ extension HandleState {
       size = (asked.width, asked.height)
       stride = asked.bytesperline
     }
+    let known = rawFormats.first { $0.fourCC == fourCC }
+    guard let raw = known ?? (refusesUnknownFormats ? nil : rawFormats[0]),
+      isTaken(width: size.width, height: size.height)
+    else { return nil }
     return PictureFormat(
-      raw: rawFormats.first { $0.fourCC == fourCC } ?? rawFormats[0], width: size.width,
-      height: size.height, stride: stride, color: requestedColor(argument) ?? Colorimetry())
+      raw: raw, width: size.width, height: size.height, stride: stride,
+      color: requestedColor(argument) ?? Colorimetry(), geometry: personality.geometry)
   }
 
-  private func codedFormat(_ argument: v4l2_format) -> CodedFormat {
+  private var refusesUnknownFormats: Bool { personality.has(.refusesUnknownFormats) }
+
+  private func isTaken(width: UInt32, height: UInt32) -> Bool {
+    let geometry = personality.geometry
+    return geometry.beyond == .clamped
+      || (geometry.widths.contains(Int(width)) && geometry.heights.contains(Int(height)))
+  }
+
+  /// What becomes of a CAPTURE format; nil when it is refused.
+  private func codedFormat(_ argument: v4l2_format) -> CodedFormat? {
     let fourCC: UInt32
     let asked: UInt32
+    let size: (width: UInt32, height: UInt32)
     if isMultiplanar {
-      fourCC = argument.fmt.pix_mp.pixelformat
-      asked = argument.fmt.pix_mp.plane_fmt.0.sizeimage
+      let format = argument.fmt.pix_mp
+      fourCC = format.pixelformat
+      asked = format.plane_fmt.0.sizeimage
+      size = (format.width, format.height)
     } else {
-      fourCC = argument.fmt.pix.pixelformat
-      asked = argument.fmt.pix.sizeimage
+      let format = argument.fmt.pix
+      fourCC = format.pixelformat
+      asked = format.sizeimage
+      size = (format.width, format.height)
     }
-    let codecs = device.configuration.codecs
-    return CodedFormat(
-      codec: codecs.first { $0.fourCC == fourCC } ?? codecs.first ?? .h264,
-      width: coded.width, height: coded.height,
-      sizeImage: CodedFormat.sizeImage(width: coded.width, height: coded.height, asked: asked))
+    let kinds = device.configuration.codedKinds
+    let known = kinds.first { $0.fourCC == fourCC }
+    guard let kind = known ?? (refusesUnknownFormats ? nil : kinds.first ?? .h264) else {
+      return nil
+    }
+    var format = CodedFormat(
+      kind: kind, width: coded.width, height: coded.height, sizeImage: 0)
+    if !personality.geometry.codedSizeFollowsCrop {
+      guard isTaken(width: size.width, height: size.height) else { return nil }
+      let fitted = PictureFormat(
+        raw: rawFormats[0], width: size.width, height: size.height, stride: 0,
+        color: Colorimetry(), geometry: personality.geometry)
+      format.width = fitted.width
+      format.height = fitted.height
+    }
+    guard
+      let sizeImage = CodedFormat.sizeImage(
+        width: format.width, height: format.height, asked: asked,
+        rule: personality.codedBufferSize)
+    else { return nil }
+    format.sizeImage = sizeImage
+    return format
   }
 
   /// The colours a client set; nil when it left them open.
@@ -177,7 +227,7 @@ extension HandleState {
     _ format: CodedFormat, color: Colorimetry, in argument: inout v4l2_format
   ) {
     describe(
-      fourCC: format.codec.fourCC, width: format.width, height: format.height, color: color,
+      fourCC: format.kind.fourCC, width: format.width, height: format.height, color: color,
       planes: [(0, format.sizeImage)], in: &argument)
   }
 

@@ -30,6 +30,9 @@ package protocol ServedHandle: AnyObject, Sendable {
   /// What poll(2) would report now, in its bits, `POLLERR` included. Readiness is level-triggered.
   func readiness() -> Readiness
 
+  /// What can be taken now, in the same bits, whatever the personality's poll(2) says.
+  func bufferReadiness() -> Readiness
+
   /// Called after anything happened that may change `readiness` or let a waiting request succeed;
   /// from any thread, never under the model's lock, and possibly once for several changes.
   func onChange(_ handler: @escaping @Sendable () -> Void)

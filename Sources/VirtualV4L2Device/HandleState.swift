@@ -26,8 +26,10 @@ struct HandleState {
   var picture: PictureFormat
   var coded: CodedFormat
   var crop: v4l2_rect
-  var interval = v4l2_fract(numerator: 1, denominator: 30)
-  var controls = ControlValues()
+  var interval: v4l2_fract
+  var controls: ControlValues
+  /// S_FMT of CAPTURE was done, which some drivers want first.
+  var hasCodedFormat = false
   /// Counts changes of what a running codec has to follow.
   var settingsGeneration = 0
   /// FORCE_KEY_FRAME was pressed: the next queued frame becomes a key frame.
@@ -48,16 +50,32 @@ struct HandleState {
       isMultiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT
     let captureType =
       isMultiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE
-    output = BufferQueue(direction: .output, type: outputType.rawValue)
-    capture = BufferQueue(direction: .capture, type: captureType.rawValue)
+    let times = UInt32(
+      device.personality.has(.doesNotCopyTimes)
+        ? V4L2_BUF_FLAG_TIMESTAMP_UNKNOWN : V4L2_BUF_FLAG_TIMESTAMP_COPY)
+    output = BufferQueue(
+      direction: .output, type: outputType.rawValue, constantFlags: times)
+    capture = BufferQueue(
+      direction: .capture, type: captureType.rawValue, constantFlags: times)
+    let personality = device.personality
     picture = PictureFormat(
-      raw: rawFormats[0], width: 1280, height: 720, stride: 0, color: Colorimetry())
-    crop = v4l2_rect(left: 0, top: 0, width: 1280, height: 720)
+      raw: rawFormats[0], width: 1280, height: 720, stride: 0, color: Colorimetry(),
+      geometry: personality.geometry)
+    crop = v4l2_rect(
+      left: 0, top: 0, width: UInt32(picture.width), height: UInt32(picture.height))
     coded = CodedFormat(
-      codec: device.configuration.codecs.first ?? .h264, width: 1280, height: 720,
-      sizeImage: CodedFormat.sizeImage(width: 1280, height: 720, asked: 0))
+      kind: device.configuration.codedKinds.first ?? .h264, width: picture.width,
+      height: picture.height,
+      sizeImage: CodedFormat.sizeImage(
+        width: picture.width, height: picture.height, asked: 0, rule: personality.codedBufferSize)
+        ?? 0)
+    let initial = personality.frameRate.initial
+    interval = v4l2_fract(numerator: initial.numerator, denominator: initial.denominator)
+    controls = ControlValues(device.controlTable)
     priority = device.priorities.register()
   }
+
+  var personality: VirtualDevice.Personality { device.personality }
 
   func direction(of type: UInt32) -> Direction? {
     switch type {
@@ -66,6 +84,9 @@ struct HandleState {
     default: nil
     }
   }
+
+  /// Whether the device encodes what is queued.
+  var isStreaming: Bool { output.isStreaming && capture.isStreaming }
 
   subscript(direction: Direction) -> BufferQueue {
     _read {
@@ -107,15 +128,25 @@ struct HandleState {
       color: picture.color, controls: controls)
   }
 
-  /// Poll bits, as `v4l2_m2m_poll` computes them.
+  /// What poll(2) reports.
   var readiness: Readiness {
+    if isClosed { return [.error, .hangUp] }
+    switch personality.polling {
+    case .complete: return bufferReadiness
+    case .inputOnly: return output.done.isEmpty && capture.done.isEmpty ? [] : .capture
+    case .useless: return [.capture, .output]
+    }
+  }
+
+  /// Poll bits, as `v4l2_m2m_poll` computes them.
+  var bufferReadiness: Readiness {
     if isClosed { return [.error, .hangUp] }
     var ready: Readiness = events.isEmpty ? [] : .event
     let isOutputIdle = !output.isStreaming || output.outstanding == 0
     let isCaptureIdle = !capture.isStreaming || capture.outstanding == 0
     if isOutputIdle, isCaptureIdle { return ready.union(.error) }
     if !output.done.isEmpty { ready.insert(.output) }
-    if !capture.done.isEmpty || capture.lastWasDequeued { ready.insert(.capture) }
+    if !capture.done.isEmpty || capture.hasEnded { ready.insert(.capture) }
     return ready
   }
 

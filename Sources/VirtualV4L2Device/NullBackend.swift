@@ -222,17 +222,3 @@ enum SyntheticHeaders {
     writer.bits(HEVCLevels.code(settings.controls[V4L2_CID_MPEG_VIDEO_HEVC_LEVEL]), 8)
   }
 }
-
-/// `level_idc` by the index of the menu of `V4L2_CID_MPEG_VIDEO_H264_LEVEL`.
-enum H264Levels {
-  private static let codes = [
-    10, 9, 11, 12, 13, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52,
-  ]
-  static func code(_ index: Int) -> Int { codes.indices.contains(index) ? codes[index] : 40 }
-}
-
-/// `general_level_idc` by the index of the menu of `V4L2_CID_MPEG_VIDEO_HEVC_LEVEL`.
-enum HEVCLevels {
-  private static let codes = [30, 60, 63, 90, 93, 120, 123, 150, 153, 156, 180, 183, 186]
-  static func code(_ index: Int) -> Int { codes.indices.contains(index) ? codes[index] : 120 }
-}

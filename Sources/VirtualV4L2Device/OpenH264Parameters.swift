@@ -33,7 +33,7 @@ enum OpenH264Parameters {
   /// A range that ends below what rate control uses leaves it nothing to decide.
   private static func fixedQuantizer(_ settings: CodecSettings) -> Int? {
     let controls = settings.controls
-    if controls[V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE] == 0 {
+    if !settings.isRateControlled {
       return controls[V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP]
     }
     let quality = Int(V4L2_MPEG_VIDEO_BITRATE_MODE_CQ.rawValue)

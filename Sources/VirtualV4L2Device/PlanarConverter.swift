@@ -28,10 +28,11 @@ final class PlanarConverter {
       picture.planes[1].assumingMemoryBound(to: UInt8.self),
       picture.planes[2].assumingMemoryBound(to: UInt8.self)
     )
-    if picture.layout == .planar {
+    if picture.layout == .planar || picture.layout == .planarSwapped {
+      let isSwapped = picture.layout == .planarSwapped
       return Planes(
-        y: source.0, u: source.1, v: source.2, lumaStride: picture.strides[0],
-        chromaStride: picture.strides[1])
+        y: source.0, u: isSwapped ? source.2 : source.1, v: isSwapped ? source.1 : source.2,
+        lumaStride: picture.strides[0], chromaStride: picture.strides[1])
     }
     let target = scratchPlanes()
     let luma = Int32(target.lumaStride)
@@ -51,7 +52,10 @@ final class PlanarConverter {
     case .packed:
       YUY2ToI420(
         source.0, first, target.y, luma, target.u, chroma, target.v, chroma, size.0, size.1)
-    case .planar: break
+    case .packedChromaFirst:
+      UYVYToI420(
+        source.0, first, target.y, luma, target.u, chroma, target.v, chroma, size.0, size.1)
+    case .planar, .planarSwapped: break
     }
     return target
   }

@@ -8,6 +8,9 @@ extension HandleState {
     effects: inout Effects
   ) -> Int32 {
     guard !isClosed else { return -EBADF }
+    if !personality.lackingRequests.isEmpty, let failure = personality.lackingRequests[request] {
+      return -failure
+    }
     guard !Self.needsPriority(request) || device.priorities.allow(priority) else {
       return -EBUSY
     }

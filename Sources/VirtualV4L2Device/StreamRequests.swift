@@ -25,6 +25,7 @@ extension HandleState {
         failure: &failure)
     else { return failure }
     guard self[direction].buffers[index].state == .dequeued else { return -EINVAL }
+    if direction == .output, queues, refusesFrames { return -EIO }
     if !self[direction].buffers[index].isPrepared || !queues {
       guard !self[direction].buffers[index].isPrepared else { return -EINVAL }
       failure = prepare(exchange, direction, index, caller: caller)
@@ -33,6 +34,9 @@ extension HandleState {
     }
     if queues {
       take(argument, direction, index)
+      if direction == .output, personality.drain.endsAtEmptyFrame {
+        self[direction].buffers[index].endsStream = exchange.plane(0).bytesUsed == 0
+      }
       if direction == .capture, drain.isDraining {
         endDrainWithoutFrames()
         effects.notifies = true
@@ -43,6 +47,10 @@ extension HandleState {
     argument = exchange.header
     if queues { effects.wakesWorker = true }
     return failure
+  }
+
+  private var refusesFrames: Bool {
+    personality.has(.refusesFramesAfterStop) && (drain.isDraining || drain.hasStopped)
   }
 
   /// Checks the planes as vb2 does and attaches imported memory.
@@ -169,8 +177,9 @@ extension HandleState {
     guard let direction = direction(of: argument.type), self[direction].isStreaming else {
       return -EINVAL
     }
-    guard !self[direction].lastWasDequeued else { return -EPIPE }
-    guard let index = self[direction].done.first else { return -EAGAIN }
+    guard let index = self[direction].done.first else {
+      return self[direction].hasEnded ? -EPIPE : -EAGAIN
+    }
     let planeCount = self[direction].buffers[index].planes.count
     var failure: Int32 = 0
     guard
@@ -188,7 +197,7 @@ extension HandleState {
     self[direction].outstanding -= 1
     self[direction].buffers[index] = buffer
     if direction == .capture, buffer.flags & UInt32(V4L2_BUF_FLAG_LAST) != 0 {
-      self[direction].lastWasDequeued = true
+      self[direction].hasEnded = personality.drain.endsWithBrokenPipe
     }
     argument = exchange.header
     return 0
@@ -198,10 +207,35 @@ extension HandleState {
     guard let direction = direction(of: type) else { return -EINVAL }
     if self[direction].isStreaming { return 0 }
     guard self[direction].isBusy else { return -EINVAL }
+    if let failure = startFailure(direction) { return -failure }
     self[direction].isStreaming = true
+    if personality.has(.ignoresControlsWhileStreaming) { settingsGeneration += 1 }
     if direction == .output { drain.lastSource = nil }
     effects.wakesWorker = true
     return 0
+  }
+
+  /// Why a queue cannot start with what was set before.
+  private func startFailure(_ direction: Direction) -> Int32? {
+    if direction == .output {
+      guard output.buffers.count >= personality.buffers.neededOutput else { return EINVAL }
+      if personality.has(.streamingNeedsSufficientLevel), !isLevelSufficient { return ESRCH }
+    }
+    if personality.has(.streamingNeedsCropOfCodedSize),
+      direction == .output ? capture.isStreaming : output.isStreaming,
+      Int(crop.width) != coded.width || Int(crop.height) != coded.height
+    {
+      return EINVAL
+    }
+    return nil
+  }
+
+  private var isLevelSufficient: Bool {
+    guard coded.codec == .h264 else { return true }
+    let macroblocks = Int((crop.width + 15) / 16) * Int((crop.height + 15) / 16)
+    let rate = Double(interval.denominator) / Double(max(1, interval.numerator))
+    return H264Levels.allows(
+      controls[V4L2_CID_MPEG_VIDEO_H264_LEVEL], macroblocks: macroblocks, framesPerSecond: rate)
   }
 
   /// Stops a queue; the caller ends the worker first and then calls `finishStreamOff`.
@@ -232,21 +266,30 @@ extension HandleState {
     completeLast(capture.queued.removeFirst())
   }
 
-  /// Gives an empty CAPTURE buffer the LAST flag and ends the drain.
+  /// Ends the drain, usually with an empty CAPTURE buffer that has the LAST flag.
   mutating func completeLast(_ index: Int) {
+    guard personality.drain.end.hasBuffer else {
+      capture.buffers[index].state = .queued
+      capture.queued.insert(index, at: 0)
+      capture.hasEnded = true
+      endDrain()
+      return
+    }
     capture.buffers[index].planes[0].bytesUsed = 0
-    capture.buffers[index].flags = UInt32(V4L2_BUF_FLAG_LAST)
+    capture.buffers[index].flags =
+      personality.drain.end == .emptyBuffer ? 0 : UInt32(V4L2_BUF_FLAG_LAST)
+    capture.buffers[index].timestamp = timeval()
     capture.buffers[index].sequence = capture.sequence
     capture.sequence &+= 1
     capture.complete(index)
     endDrain()
   }
 
-  /// What follows the buffer that has the LAST flag.
+  /// What follows when everything is out.
   mutating func endDrain() {
     drain = DrainState()
     drain.hasStopped = true
-    events.postEndOfStream()
+    if personality.events.endOfStream == .sent { events.postEndOfStream() }
   }
 
   mutating func encoderCommand(
@@ -258,16 +301,20 @@ extension HandleState {
     guard command == UInt32(V4L2_ENC_CMD_START) || command == UInt32(V4L2_ENC_CMD_STOP) else {
       return -EINVAL
     }
-    guard !isTrial, output.isStreaming, capture.isStreaming else { return 0 }
-    guard !drain.isDraining else { return -EBUSY }
-    if command == UInt32(V4L2_ENC_CMD_STOP) {
+    let rule = personality.drain
+    let isStart = command == UInt32(V4L2_ENC_CMD_START)
+    if isStart, rule.start == .isRefused { return -EINVAL }
+    guard !isTrial else { return 0 }
+    guard isStreaming else { return rule.refusesWhenIdle ? -EINVAL : 0 }
+    guard !drain.isDraining else { return rule.isBusyMeanwhile ? -EBUSY : 0 }
+    if !isStart || rule.start == .stops {
       guard !drain.hasStopped else { return 0 }
       drain.isDraining = true
       drain.lastSource = output.queued.last ?? output.buffers.firstIndex { $0.state == .active }
       effects.wakesWorker = true
-    } else if drain.hasStopped {
+    } else if drain.hasStopped, rule.start == .resumes {
       drain.hasStopped = false
-      capture.lastWasDequeued = false
+      capture.hasEnded = false
       effects.wakesWorker = true
       effects.notifies = true
     }

@@ -18,6 +18,13 @@ public final class VirtualDevice: Sendable {
     core = DeviceCore(configuration, memory: try DeviceMemory())
   }
 
+  /// Creates a device that imitates a driver and has real encoders.
+  ///
+  /// - Throws: the error number when the system has no memory file for the buffers.
+  public convenience init(personality: Personality) throws(Errno) {
+    try self.init(Configuration(personality: personality))
+  }
+
   /// How many handles are open.
   public var openHandleCount: Int { core.openHandleCount }
 
@@ -51,6 +58,7 @@ extension VirtualDevice: ServedDevice {
 /// What the handles of a device share.
 final class DeviceCore: Sendable {
   let configuration: VirtualDevice.Configuration
+  let controlTable: ControlTable
   let memory: DeviceMemory
   let priorities = Priorities()
   let counters = RequestCounters()
@@ -63,8 +71,11 @@ final class DeviceCore: Sendable {
 
   init(_ configuration: VirtualDevice.Configuration, memory: DeviceMemory) {
     self.configuration = configuration
+    controlTable = ControlTable(configuration.personality)
     self.memory = memory
   }
+
+  var personality: VirtualDevice.Personality { configuration.personality }
 
   func register(_ state: Monitor<HandleState>) {
     handles.withLock { handles in
@@ -81,7 +92,7 @@ final class DeviceCore: Sendable {
     guard let latest = handles.withLock({ $0.latest }) else { return [:] }
     let values = latest.withLock { $0.controls }
     var result: [UInt32: Int64] = [:]
-    for (index, control) in ControlTable.controls.enumerated() where control.isReadable {
+    for (index, control) in controlTable.controls.enumerated() where control.isReadable {
       result[control.identifier] = values[index: index]
     }
     return result

@@ -36,6 +36,7 @@ final class VirtualHandle: ServedHandle {
   }
 
   func readiness() -> Readiness { monitor.withLock { $0.readiness } }
+  func bufferReadiness() -> Readiness { monitor.withLock { $0.bufferReadiness } }
 
   func onChange(_ handler: @escaping @Sendable () -> Void) {
     observer.withLock { $0.handler = handler }

@@ -76,7 +76,8 @@ private final class InProcessHandle: DeviceHandle {
   func wait(for interest: Readiness, until deadline: MonotonicTime?) throws(Errno) -> Readiness {
     while true {
       let seen = wakeUps.withLock { $0.changes }
-      let ready = masked(served.readiness(), interest)
+      // Here is no poll(2) that could say less than is true.
+      let ready = masked(served.bufferReadiness(), interest)
       if !ready.isEmpty { return ready }
       let body: (inout WakeUps) -> Bool? = { state in
         if state.isWoken {

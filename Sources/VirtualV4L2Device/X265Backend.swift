@@ -114,7 +114,7 @@ extension X265Settings {
     let codes = ColorCodes(settings.color)
     let mode = controls[V4L2_CID_MPEG_VIDEO_BITRATE_MODE]
     let rateControl: RateControl
-    if controls[V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE] == 0 {
+    if !settings.isRateControlled {
       rateControl = .fixed(quantizer: controls[V4L2_CID_MPEG_VIDEO_HEVC_P_FRAME_QP])
     } else if mode == Int(V4L2_MPEG_VIDEO_BITRATE_MODE_CQ.rawValue) {
       let quality = controls[V4L2_CID_MPEG_VIDEO_CONSTANT_QUALITY]

@@ -38,6 +38,7 @@ private final class PageOfMemory: CallerMemory {
 
 @Suite("Garbage from clients", .timeLimit(.minutes(2)))
 struct RobustnessTests {
+  private static let controls = VirtualDevice.Personality.spec.controls
   private static let requests: [UInt] = [
     CV4L2_VIDIOC_QUERYCAP, CV4L2_VIDIOC_ENUM_FMT, CV4L2_VIDIOC_G_FMT, CV4L2_VIDIOC_S_FMT,
     CV4L2_VIDIOC_TRY_FMT, CV4L2_VIDIOC_REQBUFS, CV4L2_VIDIOC_QUERYBUF, CV4L2_VIDIOC_QBUF,
@@ -63,7 +64,7 @@ struct RobustnessTests {
     case 5: 0x7fff_ffff
     case 6: UInt32(generator.next() % 40)
     case 7:
-      ControlTable.controls[Int(generator.next() % UInt64(ControlTable.controls.count))].identifier
+      Self.controls[Int(generator.next() % UInt64(Self.controls.count))].identifier
     case 8: generator.next() % 2 == 0 ? CV4L2_PIX_FMT_NV12M : CV4L2_PIX_FMT_HEVC
     default: UInt32(truncatingIfNeeded: generator.next())
     }
