@@ -49,6 +49,9 @@ static const unsigned long CV4L2_VIDIOC_LOG_STATUS = VIDIOC_LOG_STATUS;
 static const unsigned long CV4L2_VIDIOC_ENUMINPUT = VIDIOC_ENUMINPUT;
 static const unsigned long CV4L2_VIDIOC_G_INPUT = VIDIOC_G_INPUT;
 static const unsigned long CV4L2_VIDIOC_S_INPUT = VIDIOC_S_INPUT;
+static const unsigned long CV4L2_VIDIOC_QUERY_DV_TIMINGS = VIDIOC_QUERY_DV_TIMINGS;
+static const unsigned long CV4L2_VIDIOC_G_DV_TIMINGS = VIDIOC_G_DV_TIMINGS;
+static const unsigned long CV4L2_VIDIOC_S_DV_TIMINGS = VIDIOC_S_DV_TIMINGS;
 static const unsigned long CV4L2_VIDIOC_ENUMOUTPUT = VIDIOC_ENUMOUTPUT;
 
 static const uint32_t CV4L2_PIX_FMT_NV12 = V4L2_PIX_FMT_NV12;

@@ -1,46 +1,11 @@
-/// What a camera is asked for.
-public struct CaptureConfiguration: Hashable, Sendable {
-  /// The picture's size in pixels; the driver may choose another one.
-  public var size: VideoSize
-  /// How the pixels are to be laid out; must be one that the camera offers.
-  public var format: PixelFormat
-  /// Frames per second; nil leaves the rate to the driver.
-  public var frameRate: Rational?
-  /// Buffers; a frame that the application holds is one the camera cannot fill.
-  public var buffers: Int
-  /// How long the camera may take to open, and from one frame to the next.
-  public var deadlines: Deadlines
-
-  /// Creates a configuration.
-  public init(
-    size: VideoSize, format: PixelFormat = .nv12, frameRate: Rational? = nil, buffers: Int = 6
-  ) {
-    self.size = size
-    self.format = format
-    self.frameRate = frameRate
-    self.buffers = buffers
-    self.deadlines = Deadlines()
-  }
-}
-
-/// One picture of a camera.
-public struct CapturedFrame: Sendable {
-  /// The picture; its presentation time is the driver's time stamp in microseconds.
-  ///
-  /// Its memory goes back to the camera when the last copy of the frame is dropped.
-  public let frame: VideoFrame
-  /// The driver's count of frames, which goes on when one is lost.
-  public let sequence: UInt32
-  /// Frames that the camera lost between the one before and this one.
-  public let framesLostBefore: Int
-  /// Whether the driver marked the picture as spoiled (`V4L2_BUF_FLAG_ERROR`).
-  public let isCorrupt: Bool
-}
-
 /// A camera, or another V4L2 device that captures pictures.
 ///
 /// Its buffers are exported as DMABUFs where the driver can do that, so that an encoder opened
 /// with `inputMemory` reads them in place. Dropping the source closes the camera.
+///
+/// The loss of the signal does not end the frames: they come again with the signal, in another
+/// size if it is another one (`CapturedFrame.format`). The observer is told, and how long it may
+/// last is `CaptureConfiguration.signalPatience`.
 public final class CaptureSource: Sendable {
   private let engine: CaptureEngine
 
@@ -50,30 +15,51 @@ public final class CaptureSource: Sendable {
 
   /// Opens a camera, sets format and rate, and starts it.
   ///
+  /// A camera without a signal opens, too: its format is then that of the last signal, and frames
+  /// come when there is one.
+  ///
   /// - Throws: `deviceUnavailable`, `deviceBusy`, `unsupported`, `invalidConfiguration`,
   ///   `outOfMemory`, `deviceStalled`, `deviceLost` or `protocolViolation`.
   public static nonisolated(nonsending) func open(
-    _ configuration: CaptureConfiguration, on device: DeviceSelector
+    _ configuration: CaptureConfiguration, on device: DeviceSelector,
+    observer: CaptureObserver = CaptureObserver()
   ) async throws(EncoderError) -> CaptureSource {
-    CaptureSource(engine: try await CaptureEngine.open(configuration, on: device))
+    CaptureSource(
+      engine: try await CaptureEngine.open(configuration, on: device, observer: observer))
   }
 
-  /// The pictures' layout.
-  public var format: PixelFormat { engine.format.format }
-  /// The pictures' size, which the driver may have changed.
-  public var size: VideoSize { engine.format.size }
+  /// Asks a camera what it offers, without starting it; possible while another program uses it.
+  ///
+  /// Blocks while the camera is opened and asked.
+  ///
+  /// - Throws: `deviceUnavailable`, `unsupported` for a device that is no camera,
+  ///   `invalidConfiguration` without a path, or `deviceLost`.
+  public static func offers(of device: DeviceSelector) throws(EncoderError) -> CameraReport {
+    let (path, transport) = try device.camera
+    return try CameraExamination(path: path).examine(transport)
+  }
+
+  /// What the frames are like at present.
+  public var current: CaptureFormat { engine.current }
+  /// The pictures' layout at present.
+  public var format: PixelFormat { current.format }
+  /// The pictures' size at present.
+  public var size: VideoSize { current.size }
   /// The rate in force, if the driver tells.
-  public var frameRate: Rational? { engine.frameRate }
+  public var frameRate: Rational? { current.frameRate }
   /// What an encoder must be told to read the frames in place.
-  public var inputMemory: InputMemory { engine.inputMemory }
-  /// What was asked for and is not as asked, in words.
+  public var inputMemory: InputMemory { current.inputMemory }
+  /// What was asked for and is not as asked at present, in words.
   public var differences: [String] { engine.differences }
-  /// Frames that the camera lost so far.
-  public var framesLost: Int { engine.framesLost }
+  /// Counts since the opening.
+  public var statistics: CaptureStatistics { engine.statistics }
+  /// Frames that were lost so far.
+  public var framesLost: Int { statistics.framesLost }
 
   /// The pictures in order; single-pass.
   ///
-  /// The sequence ends after `close`.
+  /// The sequence ends after `close`; it fails with `noSignal`, `deviceLost`, `deviceStalled` or
+  /// with what kept the camera from being set up for another signal.
   public var frames: CaptureSequence { CaptureSequence(engine.mailbox) }
 
   /// Stops and closes the camera; frames that are held keep their memory until they are dropped.

@@ -18,6 +18,8 @@ public struct EncoderError: Error, Hashable, Sendable {
     public static let deviceLost = Code("deviceLost")
     /// The device did not answer within its deadline.
     public static let deviceStalled = Code("deviceStalled")
+    /// The camera had no usable signal for longer than it was given.
+    public static let noSignal = Code("noSignal")
     /// Packets wait to be read and nobody reads them.
     public static let consumerStalled = Code("consumerStalled")
     /// Every input buffer is on loan, and somebody waits for one.

@@ -115,7 +115,7 @@ extension FrameConverter {
     return best?.format
   }
 
-  private static func cost(from source: PixelFormat, to target: PixelFormat) -> Int? {
+  static func cost(from source: PixelFormat, to target: PixelFormat) -> Int? {
     guard let method = method(from: source, to: target), let from = source.info,
       let to = target.info
     else { return nil }

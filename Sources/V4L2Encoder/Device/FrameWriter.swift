@@ -4,7 +4,7 @@ package struct FrameWriter: Sendable {
   package let layout: DriverLayout
   private let inputFormat: PixelFormat
   private let frameSize: VideoSize
-  private let reader = DMABUFReader()
+  private let reader = FrameReader()
   package let rawFormat: PixelFormat
   package let visibleSize: VideoSize
   /// The bytes of each memory plane that are told to the driver: the whole plane, padding too.
@@ -55,49 +55,11 @@ package struct FrameWriter: Sendable {
   package func write(
     _ frame: VideoFrame, into buffer: MappedBuffer
   ) throws(EncoderError) {
-    switch frame.storage {
-    case .memory(let memory, let offset):
+    try unsafe reader.read(frame) { planes in
       unsafe converter.convert(
-        from: PlanePointers(frame: memory.start + offset, planes: frame.planes),
+        from: planes,
         to: PlanePointers(driver: layout) { plane in unsafe buffer.address(ofPlane: plane) })
-    case .dmabuf(let image):
-      try write(image, of: frame, into: buffer)
     }
-  }
-
-  private func write(
-    _ image: DMABUFImage, of frame: VideoFrame, into buffer: MappedBuffer
-  ) throws(EncoderError) {
-    var mappings: [DMABUFReader.Mapping] = []
-    do throws(Errno) {
-      for plane in image.planes { mappings.append(try reader.mapping(of: plane.descriptor)) }
-    } catch {
-      throw EncoderError(
-        .invalidFrame, operation: "mmap", errno: error, "a DMABUF frame cannot be read")
-    }
-    for (index, mapping) in mappings.enumerated() {
-      let plane = image.planes[index]
-      let bytes = RasterLayout.byteCount(
-        ofPlane: index, of: frame.format, size: frame.size, bytesPerLine: plane.bytesPerLine)
-      guard let bytes, plane.offset <= mapping.byteCount, bytes <= mapping.byteCount - plane.offset
-      else {
-        throw EncoderError(
-          .invalidFrame,
-          "plane \(index) of a \(frame.format) \(frame.size) frame ends beyond its DMABUF")
-      }
-    }
-    let descriptors = Set(image.planes.map(\.descriptor))
-    for descriptor in descriptors { reader.synchronize(descriptor, begin: true) }
-    defer { for descriptor in descriptors { reader.synchronize(descriptor, begin: false) } }
-    let start = { (index: Int) -> UnsafeMutableRawPointer? in
-      guard mappings.indices.contains(index) else { return nil }
-      return unsafe mappings[index].start + image.planes[index].offset
-    }
-    guard let first = unsafe start(0) else { return }
-    let lines = image.planes.map(\.bytesPerLine) + [0, 0]
-    unsafe converter.convert(
-      from: PlanePointers(first, lines[0], start(1), lines[1], start(2), lines[2]),
-      to: PlanePointers(driver: layout) { plane in unsafe buffer.address(ofPlane: plane) })
   }
 
   /// Why the driver cannot read frames that lie like this where they are; nil when it can.

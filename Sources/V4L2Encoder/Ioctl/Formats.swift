@@ -52,6 +52,13 @@ package struct QueueFormat: Hashable, Sendable {
   package var transfer: UInt32 = 0
   package var matrix: UInt32 = 0
   package var quantization: UInt32 = 0
+  /// `V4L2_FIELD_*`, as the driver returned it; always asked for is `V4L2_FIELD_NONE`.
+  package var field: UInt32 = V4L2_FIELD_NONE.rawValue
+
+  /// Whether each buffer is one whole picture, as far as the driver tells.
+  package var isProgressive: Bool {
+    field == V4L2_FIELD_NONE.rawValue || field == V4L2_FIELD_ANY.rawValue
+  }
 }
 
 extension DeviceHandle {
@@ -165,6 +172,6 @@ extension DeviceHandle {
         QueueFormat.Plane(bytesPerLine: Int($0.bytesperline), byteCount: Int($0.sizeimage))
       },
       colorspace: flat.colorspace, transfer: flat.xfer_func, matrix: flat.ycbcr_enc,
-      quantization: flat.quantization)
+      quantization: flat.quantization, field: flat.field)
   }
 }

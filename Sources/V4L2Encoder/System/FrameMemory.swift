@@ -63,4 +63,7 @@ internal import Glibc
 
   /// The first byte.
   @unsafe package var start: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
+
+  /// The first byte, for whoever took the memory from a pool and has not shared it yet.
+  @unsafe var mutableStart: UnsafeMutableRawPointer { unsafe base }
 }
