@@ -2,8 +2,6 @@ internal import V4L2Encoder
 
 /// Reads `--set CONTROL=VALUE`.
 enum ControlArgument {
-  private static let prefix = "V4L2_CID_MPEG_VIDEO_"
-
   /// The control and the value somebody wrote.
   static func parse(_ text: String) throws(CommandError) -> ControlSetting {
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -11,28 +9,8 @@ enum ControlArgument {
       throw CommandError(
         .usage, "--set \(text): write CONTROL=VALUE, such as --set h264_i_period=30")
     }
-    guard let value = number(parts[1]) else {
-      throw CommandError(
-        .usage,
-        "--set \(text): the value must be a whole number (menu controls by index, "
-          + "switches 0 or 1)")
-    }
-    return ControlSetting(id: try identifier(String(parts[0])), value: value)
-  }
-
-  /// The name of a control number, for messages.
-  static func name(of id: UInt32) -> String {
-    let entry = ControlNames.offsets.first { ControlNames.base &+ $0.value == id }
-    return entry?.key ?? "0x" + String(id, radix: 16)
-  }
-
-  /// A text of the library in which controls it knows by number only have their names.
-  static func namingControls(in text: String) -> String {
-    guard let start = text.firstRange(of: "0x") else { return text }
-    let digits = text[start.upperBound...].prefix { $0.isHexDigit }
-    let rest = namingControls(in: String(text[digits.endIndex...]))
-    let name = UInt32(digits, radix: 16).map(name) ?? "0x" + digits
-    return text[..<start.lowerBound] + name + rest
+    let id = try identifier(String(parts[0]))
+    return ControlSetting(id: id, value: try value(parts[1], of: EncoderControl(id: id), text))
   }
 
   private static func identifier(_ name: String) throws(CommandError) -> UInt32 {
@@ -42,16 +20,30 @@ enum ControlArgument {
       }
       return id
     }
-    var wanted = name.uppercased()
-    if wanted.hasPrefix(prefix) { wanted = String(wanted.dropFirst(prefix.count)) }
-    if let entry = ControlNames.offsets.first(where: { $0.key == wanted }) {
-      return ControlNames.base + entry.value
-    }
-    let hint = Suggestion.sentence(for: wanted, in: ControlNames.offsets.map(\.key))
+    if let control = EncoderControl(named: name) { return control.id }
+    let hint = Suggestion.sentence(
+      for: name.uppercased(), in: EncoderControl.all.map(\.name))
     throw CommandError(
       .usage,
       "--set \(name): no such control\(hint); names are those of the kernel's V4L2_CID_MPEG_VIDEO_*"
         + ", others go by number, such as 0x9909cf")
+  }
+
+  /// A number, or an item of the control's menu by its name.
+  private static func value(
+    _ text: Substring, of control: EncoderControl?, _ argument: String
+  ) throws(CommandError) -> Int64 {
+    if let value = number(text) { return value }
+    if case .menu(let items) = control?.kind {
+      let wanted = text.lowercased().replacing("_", with: "-")
+      if let index = items.firstIndex(of: wanted) { return Int64(index) }
+      throw CommandError(
+        .usage,
+        "--set \(argument): no such item\(Suggestion.sentence(for: wanted, in: items)); "
+          + "the items are \(items.joined(separator: ", ")), or their numbers from 0")
+    }
+    throw CommandError(
+      .usage, "--set \(argument): the value must be a whole number (switches 0 or 1)")
   }
 
   private static func number(_ text: Substring) -> Int64? {

@@ -13,7 +13,7 @@ final class EncodeEvents: Sendable {
   /// What the library reports to.
   var observer: EncoderObserver {
     EncoderObserver(level: .debug) { [console] _, message in
-      console.detail(ControlArgument.namingControls(in: message))
+      console.detail(message)
     } event: { [self] event in
       take(event)
     }

@@ -81,7 +81,7 @@ struct EncodeJob: Sendable {
     var errors = failures
     if let failure = reports.finish() { errors.append(failure) }
     errors += events.losses(
-      skipped: tally.framesSkipped, isAsked: ControlNames.skipsFrames(options.controls))
+      skipped: tally.framesSkipped, isAsked: options.skipsFrames)
     console.note(tally.summary(framesLost: framesLost))
     let written = tally.packetsWritten
     if let signal = signals.exitCode {
@@ -111,7 +111,7 @@ struct EncodeJob: Sendable {
     // With --verbose the library has logged them already, between the controls they concern.
     guard console.verbosity != .verbose else { return }
     for difference in report.differences where !PixelAspect.concerns(difference) {
-      console.note("not as asked: \(ControlArgument.namingControls(in: difference))")
+      console.note("not as asked: \(difference)")
     }
   }
 
@@ -132,7 +132,7 @@ struct EncodeJob: Sendable {
         })
       else { continue }
       switch outcome.result {
-      case .unsupported:
+      case .unsupported, .leftOut:
         throw CommandError(
           .noDevice, "--set \(NegotiationText.outcome(outcome)); leave it out or use another device"
         )

@@ -27,6 +27,11 @@ struct EncodeOptions: Sendable {
   var statisticsPath: String?
   var showsProgress = true
   var verbosity = Console.Verbosity.normal
+
+  /// Whether the driver was allowed to leave out frames.
+  var skipsFrames: Bool {
+    controls.contains { $0.id == EncoderControl.frameSkipMode.id && $0.value != 0 }
+  }
 }
 
 /// The table of `v4l2enc encode`.

@@ -31,14 +31,14 @@ enum NegotiationText {
 
   /// One control as asked and as applied.
   static func outcome(_ control: ControlOutcome) -> String {
-    let name = control.name.hasPrefix("0x") ? ControlArgument.name(of: control.id) : control.name
-    let asked = "\(name) = \(control.requested): "
+    let asked = "\(control.name) = \(control.requested): "
     return switch control.result {
     case .applied: asked + "applied"
     case .adjusted(let value): asked + "the driver made it \(value)"
     case .unverified: asked + "taken, but cannot be read back"
     case .unsupported: asked + "the driver has no such control"
     case .refused(let errno): asked + "refused (\(errno.text))"
+    case .leftOut(let reason): asked + "left out, \(reason)"
     }
   }
 

@@ -4,20 +4,18 @@ internal import V4L2Encoder
 enum PixelAspect {
   /// `V4L2_MPEG_VIDEO_H264_VUI_SAR_IDC_EXTENDED`: width and height follow as numbers.
   private static let extended: Int64 = 17
-  private static let width = ControlNames.base + 365
-  private static let height = ControlNames.base + 364
-  private static let enable = ControlNames.base + 366
-  private static let kind = ControlNames.base + 367
-  private static let all: Set<UInt32> = [width, height, enable, kind]
+  private static let all: [EncoderControl] = [
+    .h264VUIExtSARWidth, .h264VUIExtSARHeight, .h264VUISARIDC, .h264VUISAREnable,
+  ]
 
   /// The controls that write this shape; none where it says nothing or the codec has none.
   static func controls(_ aspect: Rational?, _ codec: VideoCodec) -> [ControlSetting] {
     guard codec == .h264, let aspect, !isSquare(aspect), fits(aspect) else { return [] }
     return [
-      ControlSetting(id: width, value: Int64(aspect.numerator)),
-      ControlSetting(id: height, value: Int64(aspect.denominator)),
-      ControlSetting(id: kind, value: extended),
-      ControlSetting(id: enable, value: 1),
+      ControlSetting(.h264VUIExtSARWidth, Int64(aspect.numerator)),
+      ControlSetting(.h264VUIExtSARHeight, Int64(aspect.denominator)),
+      ControlSetting(.h264VUISARIDC, extended),
+      ControlSetting(.h264VUISAREnable, 1),
     ]
   }
 
@@ -29,15 +27,15 @@ enum PixelAspect {
     let shape = "pixel aspect \(aspect.numerator):\(aspect.denominator) is not written: "
     guard codec == .h264 else { return shape + "there is no control for it with \(codec.name)" }
     guard fits(aspect) else { return shape + "H.264 has 16 bits for each number" }
-    let isWritten = all.allSatisfy { id in
-      report.controls.last { $0.id == id }.map(\.isInForce) ?? false
+    let isWritten = all.allSatisfy { control in
+      report.controls.last { $0.id == control.id }.map(\.isInForce) ?? false
     }
     return isWritten ? nil : shape + "the driver has no control for it (H264_VUI_SAR_ENABLE)"
   }
 
   /// Whether a line of the report concerns the controls that are set for the shape.
   static func concerns(_ difference: String) -> Bool {
-    all.contains { difference.hasPrefix("0x" + String($0, radix: 16)) }
+    all.contains { difference.hasPrefix($0.name) }
   }
 
   private static func isSquare(_ aspect: Rational) -> Bool {
@@ -54,7 +52,7 @@ extension ControlOutcome {
   fileprivate var isInForce: Bool {
     switch result {
     case .applied, .unverified: true
-    case .adjusted, .unsupported, .refused: false
+    case .adjusted, .unsupported, .refused, .leftOut: false
     }
   }
 }

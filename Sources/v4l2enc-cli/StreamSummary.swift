@@ -94,7 +94,7 @@ extension NegotiationReport {
       return switch outcome.result {
       case .applied, .unverified: outcome.requested
       case .adjusted(let granted): granted
-      case .unsupported, .refused: value
+      case .unsupported, .refused, .leftOut: value
       }
     }
   }

@@ -146,11 +146,11 @@ import Testing
     #expect(!unknown.errorText.contains("pixel aspect"))
   }
 
-  @Test func controlsAreNamedInTexts() {
-    let name = ControlArgument.namingControls(in:)
-    #expect(name("control 0x9909cb = 7: applied") == "control GOP_SIZE = 7: applied")
-    #expect(name("0x123: no, 0x9909cf: yes") == "0x123: no, BITRATE: yes")
-    #expect(name("nothing") == "nothing")
+  @Test func controlsAreNamedInTexts() async throws {
+    let result = try await encodeVirtually(
+      "test:bars", "--frames", "2", "--set", "0x9909cb=7", "--verbose", "-o", "-")
+    #expect(result.errorText.contains("control GOP_SIZE = 7: applied"), "\(result.errorText)")
+    #expect(!result.errorText.contains("0x9909cb"))
   }
 
   @Test func droppedPacketsAreAnErrorAndSkippedFramesAWarning() {

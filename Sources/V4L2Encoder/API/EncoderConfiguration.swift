@@ -56,17 +56,22 @@ public struct Deadlines: Hashable, Sendable {
   }
 }
 
-/// A control to be set by number after all others, for what has no name of its own here.
+/// A control and its value, for what has no name of its own in the configuration.
 public struct ControlSetting: Hashable, Sendable {
   /// The kernel's control number, `V4L2_CID_*`.
   public var id: UInt32
   /// The value, menu controls by their index.
   public var value: Int64
 
-  /// Creates a setting.
+  /// Creates a setting of a control by its number.
   public init(id: UInt32, value: Int64) {
     self.id = id
     self.value = value
+  }
+
+  /// Creates a setting of a control that has a name; a driver with numbers of its own gets its own.
+  public init(_ control: EncoderControl, _ value: Int64) {
+    self.init(id: control.id, value: value)
   }
 }
 

@@ -12,6 +12,8 @@ public struct ControlOutcome: Hashable, Sendable {
     case unsupported
     /// It has the control but refuses the value.
     case refused(Errno)
+    /// It was not asked, because drivers of its family are known to misunderstand it; why.
+    case leftOut(String)
   }
 
   /// The control's standard name without `V4L2_CID_MPEG_VIDEO_`, such as `BITRATE`, or the name
@@ -31,6 +33,8 @@ public struct NegotiationReport: Hashable, Sendable {
   public var driver = ""
   /// The device's name.
   public var card = ""
+  /// The name of the family of drivers that the device was recognised as.
+  public var family = ""
   /// The node's path, or what stands for it.
   public var path = ""
   /// Whether the multi-planar API is used.

@@ -5,6 +5,8 @@ package struct EncoderDevice: Sendable {
   package let handle: any DeviceHandle
   package let path: String
   package let capabilities: DeviceCapabilities
+  /// What is known of drivers like this one.
+  package let family: DriverFamily
   package let isMultiplanar: Bool
   /// The type of the OUTPUT queue (raw frames).
   package let outputType: UInt32
@@ -15,6 +17,8 @@ package struct EncoderDevice: Sendable {
     self.handle = handle
     self.path = path
     self.capabilities = capabilities
+    self.family = DriverFamily.recognise(
+      driver: capabilities.driver, card: capabilities.card, path: path)
     self.isMultiplanar = capabilities.isMultiplanarMemoryToMemory
     self.outputType = QueueDirection.output.bufferType(multiplanar: isMultiplanar)
     self.captureType = QueueDirection.capture.bufferType(multiplanar: isMultiplanar)

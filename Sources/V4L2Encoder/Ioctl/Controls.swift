@@ -7,9 +7,8 @@ extension DeviceHandle {
   /// control's class, since libv4l2 plugins accept no other form. Drivers without the extended
   /// request get the old one. The C request is `VIDIOC_S_EXT_CTRLS`, else `VIDIOC_S_CTRL`.
   package func setControl(_ id: ControlID, _ value: Int64) throws(Errno) {
-    var extended = value
     do throws(Errno) {
-      try exchange(CV4L2_VIDIOC_S_EXT_CTRLS, id, &extended)
+      try setExtendedControl(id, value)
     } catch {
       guard error == .notSupported else { throw error }
       var raw = v4l2_control()
@@ -17,6 +16,14 @@ extension DeviceHandle {
       raw.value = Int32(clamping: value)
       try call(CV4L2_VIDIOC_S_CTRL, &raw)
     }
+  }
+
+  /// Sets one control by the only request that libv4l2 plugins have.
+  ///
+  /// The C request is `VIDIOC_S_EXT_CTRLS`.
+  package func setExtendedControl(_ id: ControlID, _ value: Int64) throws(Errno) {
+    var value = value
+    try exchange(CV4L2_VIDIOC_S_EXT_CTRLS, id, &value)
   }
 
   /// Reads one control.

@@ -9,19 +9,18 @@ package struct PlannedControl: Hashable, Sendable {
   }
 
   package var id: ControlID
-  /// The standard name without `V4L2_CID_MPEG_VIDEO_`.
-  package var name: String
+  /// The standard name without `V4L2_CID_MPEG_VIDEO_`, or the number of a control without one.
+  package var name: String { EncoderControl.name(of: id) }
   package var value: Int64
   package var importance: Importance
   /// Tried when the driver lacks the control.
   package var substitute: [PlannedControl]
 
   package init(
-    _ id: ControlID, _ name: String, _ value: Int64, _ importance: Importance,
+    _ id: ControlID, _ value: Int64, _ importance: Importance,
     else substitute: [PlannedControl] = []
   ) {
     self.id = id
-    self.name = name
     self.value = value
     self.importance = importance
     self.substitute = substitute
@@ -36,9 +35,9 @@ package struct PlannedControl: Hashable, Sendable {
 package enum ControlPlan {
   package static func controls(
     for codec: VideoCodec, _ configuration: EncoderConfiguration, profile: CodecProfile?,
-    level: CodecLevel?
+    level: CodecLevel?, family: DriverFamily = .generic
   ) -> [PlannedControl] {
-    rate(codec, configuration) + structure(codec, configuration)
+    rate(codec, configuration) + structure(codec, configuration, family)
       + tools(codec, profile: profile, level: level)
       + quantizer(codec, configuration) + headers(codec)
   }
@@ -49,40 +48,48 @@ package enum ControlPlan {
     switch configuration.rateControl {
     case .constant(let bitrate):
       [
-        PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 1, .explicit),
-        PlannedControl(.mbRCEnable, "MB_RC_ENABLE", 1, .explicit),
-        PlannedControl(.bitrateMode, "BITRATE_MODE", 1, .asked),
-        PlannedControl(.bitrate, "BITRATE", Int64(bitrate), .asked),
+        PlannedControl(.frameRCEnable, 1, .explicit),
+        PlannedControl(.mbRCEnable, 1, .explicit),
+        PlannedControl(.bitrateMode, 1, .asked),
+        PlannedControl(.bitrate, Int64(bitrate), .asked),
       ]
     case .variable(let bitrate, let peak):
       // The peak first: a driver may clamp the bitrate to the peak in force.
       [
-        PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 1, .explicit),
-        PlannedControl(.mbRCEnable, "MB_RC_ENABLE", 1, .explicit),
-        PlannedControl(.bitrateMode, "BITRATE_MODE", 0, .asked),
-        PlannedControl(.bitratePeak, "BITRATE_PEAK", Int64(peak), .asked),
-        PlannedControl(.bitrate, "BITRATE", Int64(bitrate), .asked),
+        PlannedControl(.frameRCEnable, 1, .explicit),
+        PlannedControl(.mbRCEnable, 1, .explicit),
+        PlannedControl(.bitrateMode, 0, .asked),
+        PlannedControl(.bitratePeak, Int64(peak), .asked),
+        PlannedControl(.bitrate, Int64(bitrate), .asked),
       ]
     case .constantQuantizer:
       // FWHT knows nothing but quantizers.
-      codec == .fwht ? [] : [PlannedControl(.frameRCEnable, "FRAME_RC_ENABLE", 0, .explicit)]
+      codec == .fwht
+        ? []
+        : [
+          PlannedControl(.frameRCEnable, 0, .explicit),
+          PlannedControl(.mbRCEnable, 0, .explicit),
+        ]
     }
   }
 
   private static func structure(
-    _ codec: VideoCodec, _ configuration: EncoderConfiguration
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration, _ family: DriverFamily
   ) -> [PlannedControl] {
     let interval = Int64(configuration.keyFrameInterval)
     let bidirectional = configuration.bidirectionalFrames
-    // Older bcm2835-codec has the H.264 control only; both are the same setting there.
-    let substitute: [PlannedControl] =
-      codec == .h264 ? [PlannedControl(.h264IPeriod, "H264_I_PERIOD", interval, .asked)] : []
-    let keyFrames = PlannedControl(.gopSize, "GOP_SIZE", interval, .asked, else: substitute)
-    guard codec != .fwht else { return [keyFrames] }
-    return [
-      keyFrames,
-      PlannedControl(
-        .bFrames, "B_FRAMES", Int64(bidirectional), bidirectional > 0 ? .asked : .explicit),
+    let keyFrames: [PlannedControl]
+    if let controls = family.keyFrameIntervals[codec] {
+      keyFrames = controls.map { PlannedControl($0, interval, .asked) }
+    } else {
+      // Older bcm2835-codec has the H.264 control only; both are the same setting there.
+      let substitute: [PlannedControl] =
+        codec == .h264 ? [PlannedControl(.h264IPeriod, interval, .asked)] : []
+      keyFrames = [PlannedControl(.gopSize, interval, .asked, else: substitute)]
+    }
+    guard codec != .fwht else { return keyFrames }
+    return keyFrames + [
+      PlannedControl(.bFrames, Int64(bidirectional), bidirectional > 0 ? .asked : .explicit)
     ]
   }
 
@@ -92,26 +99,27 @@ package enum ControlPlan {
     switch codec {
     case .h264:
       let usesCABAC = profile == .h264Main || profile == .h264High
-      return named(profile, .h264Profile, "H264_PROFILE", level, .h264Level, "H264_LEVEL") + [
-        PlannedControl(.h264EntropyMode, "H264_ENTROPY_MODE", usesCABAC ? 1 : 0, .explicit),
+      return named(profile, .h264Profile, level, .h264Level) + [
+        PlannedControl(.h264EntropyMode, usesCABAC ? 1 : 0, .explicit),
         PlannedControl(
-          .h264Transform8x8, "H264_8X8_TRANSFORM", profile == .h264High ? 1 : 0, .explicit),
+          .h264Transform8x8, profile == .h264High ? 1 : 0, .explicit),
       ]
     case .hevc:
-      return named(profile, .hevcProfile, "HEVC_PROFILE", level, .hevcLevel, "HEVC_LEVEL") + [
-        PlannedControl(.hevcTier, "HEVC_TIER", 0, .explicit)
+      return named(profile, .hevcProfile, level, .hevcLevel) + [
+        PlannedControl(.hevcTier, 0, .explicit),
+        // s5p-mfc starts with I pictures that nothing can start from.
+        PlannedControl(.hevcRefreshType, 2, .explicit),
       ]
     case .fwht: return []
     }
   }
 
   private static func named(
-    _ profile: CodecProfile?, _ profileID: ControlID, _ profileName: String,
-    _ level: CodecLevel?, _ levelID: ControlID, _ levelName: String
+    _ profile: CodecProfile?, _ profileID: ControlID, _ level: CodecLevel?, _ levelID: ControlID
   ) -> [PlannedControl] {
     [
-      profile.map { PlannedControl(profileID, profileName, Int64($0.menuValue), .asked) },
-      level.map { PlannedControl(levelID, levelName, Int64($0.menuValue), .asked) },
+      profile.map { PlannedControl(profileID, Int64($0.menuValue), .asked) },
+      level.map { PlannedControl(levelID, Int64($0.menuValue), .asked) },
     ].compactMap(\.self)
   }
 
@@ -132,38 +140,38 @@ package enum ControlPlan {
     switch codec {
     case .h264:
       plan = [
-        PlannedControl(.h264MaxQP, "H264_MAX_QP", Int64(maximum), .asked),
-        PlannedControl(.h264MinQP, "H264_MIN_QP", Int64(minimum), .asked),
+        PlannedControl(.h264MaxQP, Int64(maximum), .asked),
+        PlannedControl(.h264MinQP, Int64(minimum), .asked),
       ]
       if let initial {
-        plan.append(PlannedControl(.h264IFrameQP, "H264_I_FRAME_QP", Int64(initial), .asked))
+        plan.append(PlannedControl(.h264IFrameQP, Int64(initial), .asked))
         plan.append(
           PlannedControl(
-            .h264PFrameQP, "H264_P_FRAME_QP", Int64(initial), isConstant ? .asked : .explicit))
+            .h264PFrameQP, Int64(initial), isConstant ? .asked : .explicit))
       }
       if isConstant, let initial, configuration.bidirectionalFrames > 0 {
-        plan.append(PlannedControl(.h264BFrameQP, "H264_B_FRAME_QP", Int64(initial), .explicit))
+        plan.append(PlannedControl(.h264BFrameQP, Int64(initial), .explicit))
       }
     case .hevc:
       plan = [
-        PlannedControl(.hevcMaxQP, "HEVC_MAX_QP", Int64(maximum), .asked),
-        PlannedControl(.hevcMinQP, "HEVC_MIN_QP", Int64(minimum), .asked),
+        PlannedControl(.hevcMaxQP, Int64(maximum), .asked),
+        PlannedControl(.hevcMinQP, Int64(minimum), .asked),
       ]
       if let initial {
-        plan.append(PlannedControl(.hevcIFrameQP, "HEVC_I_FRAME_QP", Int64(initial), .asked))
+        plan.append(PlannedControl(.hevcIFrameQP, Int64(initial), .asked))
         plan.append(
           PlannedControl(
-            .hevcPFrameQP, "HEVC_P_FRAME_QP", Int64(initial), isConstant ? .asked : .explicit))
+            .hevcPFrameQP, Int64(initial), isConstant ? .asked : .explicit))
       }
       if isConstant, let initial, configuration.bidirectionalFrames > 0 {
-        plan.append(PlannedControl(.hevcBFrameQP, "HEVC_B_FRAME_QP", Int64(initial), .explicit))
+        plan.append(PlannedControl(.hevcBFrameQP, Int64(initial), .explicit))
       }
     case .fwht:
       // The only two there are; without a wish the driver's own stay.
       guard let initial else { return [] }
       plan = [
-        PlannedControl(.fwhtIFrameQP, "FWHT_I_FRAME_QP", Int64(initial), .asked),
-        PlannedControl(.fwhtPFrameQP, "FWHT_P_FRAME_QP", Int64(initial), .asked),
+        PlannedControl(.fwhtIFrameQP, Int64(initial), .asked),
+        PlannedControl(.fwhtPFrameQP, Int64(initial), .asked),
       ]
     }
     return plan
@@ -176,10 +184,10 @@ package enum ControlPlan {
   private static func headers(_ codec: VideoCodec) -> [PlannedControl] {
     guard codec != .fwht else { return [] }
     return [
-      PlannedControl(.headerMode, "HEADER_MODE", 1, .explicit),
+      PlannedControl(.headerMode, 1, .explicit),
       PlannedControl(
-        .prependParameterSetsToIDR, "PREPEND_SPSPPS_TO_IDR", 1, .explicit,
-        else: [PlannedControl(.repeatSeqHeader, "REPEAT_SEQ_HEADER", 1, .explicit)]),
+        .prependParameterSetsToIDR, 1, .explicit,
+        else: [PlannedControl(.repeatSeqHeader, 1, .explicit)]),
     ]
   }
 }

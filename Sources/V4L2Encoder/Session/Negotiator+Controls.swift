@@ -11,18 +11,15 @@ extension Negotiator {
     let level = try chooseLevel(profile: profile, bitrate: bitrate)
     report.profile = profile
     report.level = level
-    for control in ControlPlan.controls(
-      for: codec, configuration, profile: profile, level: level)
-    {
-      let outcome = set(control)
-      let isHeader =
-        control.id == .prependParameterSetsToIDR && outcome != .unsupported
-      if isHeader, case .applied = outcome { report.parameterSets = .driver }
+    var plan = ControlPlan.controls(
+      for: codec, configuration, profile: profile, level: level, family: family)
+    plan += configuration.additionalControls.map { setting in
+      PlannedControl(ControlID(rawValue: setting.id), setting.value, .asked)
     }
-    for setting in configuration.additionalControls {
-      let id = ControlID(rawValue: setting.id)
-      let name = "0x" + String(setting.id, radix: 16)
-      set(PlannedControl(id, name, setting.value, .asked))
+    for control in plan {
+      let result = set(control, among: plan)
+      let repeatsHeaders = control.id == .prependParameterSetsToIDR && result == .applied
+      if repeatsHeaders { report.parameterSets = .driver }
     }
   }
 
@@ -59,9 +56,12 @@ extension Negotiator {
     return computed
   }
 
+  /// Writes one control of the plan, or its substitute, and reports what became of it.
   @discardableResult
-  mutating func set(_ control: PlannedControl) -> ControlOutcome.Result {
-    let result = apply(control)
+  mutating func set(
+    _ control: PlannedControl, among plan: [PlannedControl]
+  ) -> ControlOutcome.Result {
+    let result = apply(control, among: plan)
     report.controls.append(
       ControlOutcome(
         name: control.name, id: control.id.rawValue, requested: control.value, result: result))
@@ -71,33 +71,25 @@ extension Negotiator {
     case .adjusted(let value):
       note("\(control.name): asked for \(control.value), the driver takes \(value)")
     case .unsupported:
-      if let substitute = control.substitute.first { return set(substitute) }
+      if let substitute = control.substitute.first { return set(substitute, among: plan) }
       if control.importance == .asked {
         note("\(control.name) = \(control.value): the driver has no such control")
       }
     case .refused(let error):
       note("\(control.name) = \(control.value): the driver refuses it (\(error))")
+    case .leftOut(let reason):
+      if control.importance == .asked {
+        note("\(control.name) = \(control.value): left out, \(reason)")
+      }
     }
     return result
   }
 
-  /// Writes without asking first, because some drivers answer no query yet take the value, and
-  /// reads back where that is possible.
-  func apply(_ control: PlannedControl) -> ControlOutcome.Result {
-    do throws(Errno) {
-      try device.handle.setControl(control.id, control.value)
-    } catch {
-      // EINVAL says both "no such control" and "not this value"; the first is true when the
-      // control cannot be read either.
-      guard error != .notSupported else { return .unsupported }
-      guard (try? device.handle.control(control.id)) != nil else { return .unsupported }
-      return .refused(error)
-    }
-    do throws(Errno) {
-      let value = try device.handle.control(control.id)
-      return value == control.value ? .applied : .adjusted(to: value)
-    } catch {
-      return .unverified
+  func apply(_ control: PlannedControl, among plan: [PlannedControl]) -> ControlOutcome.Result {
+    if let reason = family.reasonToLeaveOut(control.id, control.value) { return .leftOut(reason) }
+    switch family.dialect.translate(control, among: plan) {
+    case .leaveOut(let reason): return .leftOut(reason)
+    case .write(let write): return device.apply(write)
     }
   }
 
@@ -112,7 +104,7 @@ extension Negotiator {
     switch outcome?.result {
     case .adjusted(let granted): return Int(clamping: max(0, min(granted, 16)))
     case .applied, .unverified: return configuration.bidirectionalFrames
-    case .unsupported, nil: return 0
+    case .unsupported, .leftOut, nil: return 0
     case .refused:
       // What is in force instead is unknown; expecting too many only delays a report.
       return 16

@@ -8,6 +8,7 @@ package struct Negotiator {
   let codec: VideoCodec
   let configuration: EncoderConfiguration
   let observer: EncoderObserver
+  let family: DriverFamily
   package var report = NegotiationReport()
 
   package init(
@@ -18,6 +19,7 @@ package struct Negotiator {
     self.codec = codec
     self.configuration = configuration
     self.observer = observer
+    family = device.family
   }
 
   /// The way from the frame's format into the driver's planes.
@@ -32,6 +34,7 @@ package struct Negotiator {
   package mutating func negotiate() throws(EncoderError) -> Agreement {
     report.driver = device.capabilities.driver
     report.card = device.capabilities.card
+    report.family = family.name
     report.path = device.path
     report.isMultiplanar = device.isMultiplanar
     report.frameRate = configuration.frameRate
@@ -45,7 +48,7 @@ package struct Negotiator {
     try crop(bufferSize: raw.size)
     // The OUTPUT format may have changed the CAPTURE one: its buffer size counts from here.
     try readCodedFormat(coded.format)
-    setFrameRate(captureToo: coded.hasCaptureFrameInterval)
+    setFrameRate(captureToo: coded.hasCaptureFrameInterval || family.takesRateOnCapture)
     try setControls()
     let writer = try FrameWriter(
       inputFormat: configuration.inputFormat, frameSize: configuration.size,
@@ -62,12 +65,7 @@ package struct Negotiator {
 
   /// Finds the codec's FourCC; HEVC has two names (NVIDIA's plugin says H265).
   func codedFormat() throws(EncoderError) -> FormatDescription {
-    let names: [PixelFormat] =
-      switch codec {
-      case .h264: [.h264]
-      case .hevc: [.hevc, .h265]
-      case .fwht: [.fwht]
-      }
+    let names = family.codedFormats(for: codec)
     let offered: [FormatDescription]
     do throws(Errno) {
       offered = try device.handle.formats(device.captureType)
@@ -272,6 +270,7 @@ package struct Negotiator {
   mutating func crop(bufferSize: VideoSize) throws(EncoderError) {
     let granted: VideoSize
     do throws(Errno) {
+      guard family.crops else { throw .notSupported }
       granted = try device.handle.crop(to: report.visibleSize)
     } catch {
       guard bufferSize != report.visibleSize else { return }

@@ -1,0 +1,27 @@
+extension EncoderDevice {
+  /// Writes a control without asking first, because some drivers answer no query yet take the
+  /// value, and reads it back where that is possible.
+  package func apply(_ write: ControlWrite) -> ControlOutcome.Result {
+    do throws(Errno) {
+      try handle.setControl(write, by: family.controlRequests)
+    } catch {
+      guard error != .notSupported else { return .unsupported }
+      // EINVAL says both "no such control" and "not this value"; the first is true when the
+      // control cannot be read either. Where none can be read, the family's table tells.
+      guard family.readsControlsBack else {
+        return family.controls?.contains(write.id) == false ? .unsupported : .refused(error)
+      }
+      guard (try? handle.control(write.id)) != nil else { return .unsupported }
+      return .refused(error)
+    }
+    guard family.readsControlsBack, case .value(let value) = write.payload else {
+      return .unverified
+    }
+    do throws(Errno) {
+      let granted = try handle.control(write.id)
+      return granted == value ? .applied : .adjusted(to: granted)
+    } catch {
+      return .unverified
+    }
+  }
+}
