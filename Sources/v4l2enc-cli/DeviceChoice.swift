@@ -5,19 +5,29 @@ internal import VirtualV4L2Device
 enum DeviceChoice {
   /// Opens the device that was named, or the one that fits best; says which one it was.
   static func open(
-    _ device: String, _ plan: EncodePlan, observer: EncoderObserver, console: Console
+    _ device: String, _ plan: EncodePlan, observer: EncoderObserver, trace: DeviceTrace? = nil,
+    console: Console
   ) async throws(CommandError) -> any VideoEncoder {
-    guard device == "auto" else { return try await open(plan, on: selector(device), observer) }
+    guard device == "auto" else {
+      return try await open(plan, on: selector(device, trace), observer)
+    }
     if let chosen = Machine.current.chosenPath {
       console.note("--device auto: V4L2ENC_DEVICE says \(chosen)")
-      return try await open(plan, on: selector(chosen), observer)
+      return try await open(plan, on: selector(chosen, trace), observer)
     }
-    let devices = DeviceCatalog.devices(encoding: plan.codec, as: plan.configuration)
-    return try await first(of: devices, plan, observer, console)
+    let devices = DeviceCatalog.devices(encoding: plan.codec, as: plan.configuration, trace: trace)
+    return try await first(of: devices, plan, observer, console, trace: trace)
   }
 
   /// The device of this name; `virtual` is made for the occasion, in this process.
-  static func selector(_ name: String) throws(CommandError) -> DeviceSelector {
+  static func selector(
+    _ name: String, _ trace: DeviceTrace? = nil
+  ) throws(CommandError) -> DeviceSelector {
+    let selector = try selector(named: name)
+    return trace.map { selector.traced(by: $0) } ?? selector
+  }
+
+  private static func selector(named name: String) throws(CommandError) -> DeviceSelector {
     guard name == "virtual" else { return .path(name) }
     do { return .virtual(try VirtualDevice()) } catch {
       throw CommandError(.operatingSystem, "no memory for the virtual device: \(error.text)")
@@ -26,7 +36,7 @@ enum DeviceChoice {
 
   static func first(
     of devices: [DeviceReport], _ plan: EncodePlan, _ observer: EncoderObserver,
-    _ console: Console
+    _ console: Console, trace: DeviceTrace? = nil
   ) async throws(CommandError) -> any VideoEncoder {
     var refusals: [String] = []
     for device in devices {
@@ -35,7 +45,7 @@ enum DeviceChoice {
         continue
       }
       do throws(CommandError) {
-        let encoder = try await open(plan, on: .path(device.path), observer)
+        let encoder = try await open(plan, on: selector(device.path, trace), observer)
         console.note("--device auto chose \(device.path) (\(device.card), driver \(device.driver))")
         return encoder
       } catch  where error.code == .usage {

@@ -4,6 +4,7 @@ internal import V4L2Encoder
 struct DevicesOptions: Sendable {
   var showsAll = false
   var asJSON = false
+  var tracePath: String?
   var extraPaths: [String] = []
   var paths: [String] = []
 }
@@ -28,6 +29,9 @@ enum DevicesCommand {
             "--also", value: "PATH",
             help: "Look at this node besides those with known names; may be repeated"
           ) { (options, text) throws(CommandError) in options.extraPaths.append(text) },
+          ArgumentOption("--trace", value: "FILE", help: EncodeArguments.traceHelp) {
+            (options, text) throws(CommandError) in options.tracePath = text
+          },
           ArgumentOption("--help", "-h", help: "This text") { _ in },
         ])
     ],
@@ -41,11 +45,15 @@ enum DevicesCommand {
 
   /// What is known of the devices that were named, or of all.
   static func reports(_ options: DevicesOptions) throws(CommandError) -> [DeviceReport] {
+    let file = try options.tracePath.map { path throws(CommandError) in try TraceFile(path) }
+    file?.begin()
     var reports =
-      options.paths.isEmpty ? DeviceCatalog.devices(besides: options.extraPaths) : []
+      options.paths.isEmpty
+      ? DeviceCatalog.devices(besides: options.extraPaths, trace: file?.trace) : []
     for path in options.paths + (options.paths.isEmpty ? [] : options.extraPaths) {
-      reports += DeviceCatalog.examine(try DeviceChoice.selector(path))
+      reports += DeviceCatalog.examine(try DeviceChoice.selector(path, file?.trace))
     }
+    if let failure = file?.finish() { throw failure }
     return reports
   }
 

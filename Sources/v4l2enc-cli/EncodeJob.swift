@@ -7,6 +7,7 @@ struct EncodeJob: Sendable {
   let output: String
   let writer: PacketWriter
   let reports: PacketReports
+  let trace: TraceFile?
   let events: EncodeEvents
   let console: Console
   let signals: Signals
@@ -32,26 +33,43 @@ struct EncodeJob: Sendable {
       throw error
     }
     do throws(CommandError) {
+      trace = try options.tracePath.map { path throws(CommandError) in try TraceFile(path) }
+    } catch {
+      writer.removeIfUnused(output)
+      reports.removeIfUnused()
+      throw error
+    }
+    do throws(CommandError) {
       try FileIdentity.refuseClashes(
-        [("INPUT", "the input", input), (output, "the output", writer.identity)] + reports.files)
+        [("INPUT", "the input", input), (output, "the output", writer.identity)] + reports.files
+          + [("--trace", "the file of --trace", trace?.identity)])
     } catch {
       removeIfUnused()
       throw error
     }
+    trace?.begin()
   }
 
   /// Removes the files that were created for nothing.
   func removeIfUnused() {
     writer.removeIfUnused(output)
     reports.removeIfUnused()
+    trace?.removeIfUnused()
   }
 
   /// Opens an encoder for a plan and says what it granted.
   func open(
     _ plan: EncodePlan, for input: SourceDescription
   ) async throws(CommandError) -> any VideoEncoder {
-    let encoder = try await DeviceChoice.open(
-      options.device, plan.writing(to: writer), observer: events.observer, console: console)
+    let encoder: any VideoEncoder
+    do throws(CommandError) {
+      encoder = try await DeviceChoice.open(
+        options.device, plan.writing(to: writer), observer: events.observer, trace: trace?.trace,
+        console: console)
+    } catch {
+      trace?.finish()
+      throw error
+    }
     do throws(CommandError) { try checkControls(encoder.negotiated) } catch {
       await encoder.close()
       throw error
@@ -79,7 +97,7 @@ struct EncodeJob: Sendable {
     _ failures: [CommandError], _ tally: EncodeTally, framesLost: Int? = nil
   ) -> ExitCode {
     var errors = failures
-    if let failure = reports.finish() { errors.append(failure) }
+    errors += [reports.finish(), trace?.finish()].compactMap(\.self)
     errors += events.losses(
       skipped: tally.framesSkipped, isAsked: options.skipsFrames)
     console.note(tally.summary(framesLost: framesLost))

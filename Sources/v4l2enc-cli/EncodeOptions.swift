@@ -25,6 +25,7 @@ struct EncodeOptions: Sendable {
   var controls: [ControlSetting] = []
   var timesPath: String?
   var statisticsPath: String?
+  var tracePath: String?
   var showsProgress = true
   var verbosity = Console.Verbosity.normal
 
@@ -163,12 +164,18 @@ enum EncodeArguments {
     },
   ]
 
+  /// What every command says of `--trace`.
+  static let traceHelp = "Write every request to the device, and its answer, to this file"
+
   static let reportOptions: [Option] = [
     Option("--save-pts", value: "FILE", help: "Write presentation times, mkvmerge format v2") {
       (options, text) throws(CommandError) in options.timesPath = text
     },
     Option("--stats", value: "FILE", help: "Write one line of JSON per packet") {
       (options, text) throws(CommandError) in options.statisticsPath = text
+    },
+    Option("--trace", value: "FILE", help: traceHelp) {
+      (options, text) throws(CommandError) in options.tracePath = text
     },
     Option("--no-progress", help: "No status line (there is none without a terminal)") {
       $0.showsProgress = false

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import V4L2Encoder
 
-/// A text file that is written line by line and flushed in large pieces.
+/// A text file that is written line by line, and flushed in large pieces unless asked otherwise.
 ///
 /// A failure does not stop the encoding; `finish` reports the first one.
 final class LineFile: Sendable {
@@ -15,11 +15,17 @@ final class LineFile: Sendable {
   private let path: String
   private let created: Bool
   private let state = Locked(State())
-  private static let flushSize = 32 << 10
+  private let flushSize: Int
 
   /// Opens the file without touching what an existing one holds.
-  init(_ path: String) throws(CommandError) {
+  ///
+  /// - Parameters:
+  ///   - path: where the file is, or will be.
+  ///   - flushSize: how many bytes may wait; 0 writes every line at once.
+  /// - Throws: `CommandError` when it cannot be opened.
+  init(_ path: String, flushSize: Int = 32 << 10) throws(CommandError) {
     self.path = path
+    self.flushSize = flushSize
     (file, created) = try OutputFile.open(path)
   }
 
@@ -42,7 +48,7 @@ final class LineFile: Sendable {
     state.withLock { state in
       state.pending += line.utf8
       state.pending.append(0x0a)
-      if state.pending.count >= Self.flushSize { flush(&state) }
+      if state.pending.count >= flushSize { flush(&state) }
     }
   }
 

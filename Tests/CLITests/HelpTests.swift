@@ -63,6 +63,8 @@ import Testing
     Reports:
       --save-pts FILE             Write presentation times, mkvmerge format v2
       --stats FILE                Write one line of JSON per packet
+      --trace FILE                Write every request to the device, and its answer, to this
+                                  file
       --no-progress               No status line (there is none without a terminal)
       -q, --quiet                 Only warnings and errors
       -v, --verbose               What was negotiated, and each control as asked and applied
@@ -101,6 +103,8 @@ import Testing
       --json                      An array of objects, for programs
       --also PATH                 Look at this node besides those with known names; may be
                                   repeated
+      --trace FILE                Write every request to the device, and its answer, to this
+                                  file
       -h, --help                  This text
 
     Without PATH every /dev/video*, /dev/video-enc*, /dev/v4l2-nvenc and /dev/nvhost-msenc is

@@ -69,10 +69,14 @@ public struct DeviceReport: Hashable, Sendable {
 public enum DeviceCatalog {
   /// Examines every node.
   ///
-  /// - Parameter extraPaths: nodes to look at besides.
+  /// - Parameters:
+  ///   - extraPaths: nodes to look at besides.
+  ///   - trace: where every request is written down.
   /// - Returns: one report for each node.
-  public static func devices(besides extraPaths: [String] = []) -> [DeviceReport] {
-    devices(of: .current, besides: extraPaths)
+  public static func devices(
+    besides extraPaths: [String] = [], trace: DeviceTrace? = nil
+  ) -> [DeviceReport] {
+    devices(of: .current, besides: extraPaths, through: transport(trace))
   }
 
   /// Examines every node for one purpose: usable ones come first, the fittest before the others;
@@ -80,15 +84,15 @@ public enum DeviceCatalog {
   ///
   /// When the environment variable `V4L2ENC_DEVICE` names a node, only that one is looked at.
   public static func devices(
-    encoding codec: VideoCodec, as configuration: EncoderConfiguration
+    encoding codec: VideoCodec, as configuration: EncoderConfiguration, trace: DeviceTrace? = nil
   ) -> [DeviceReport] {
-    devices(of: .current, for: EncodingNeed(codec, configuration))
+    devices(of: .current, for: EncodingNeed(codec, configuration), through: transport(trace))
   }
 
   /// Examines one device.
   public static func examine(_ selector: DeviceSelector) -> [DeviceReport] {
     switch selector.choice {
-    case .automatic: devices()
+    case .automatic: devices(trace: selector.trace)
     case .node(let path, let transport): [DeviceProbe.examine(path: path, transport: transport)]
     }
   }
@@ -107,6 +111,11 @@ public enum DeviceCatalog {
 }
 
 extension DeviceCatalog {
+  /// How nodes of this machine are opened.
+  package static func transport(_ trace: DeviceTrace?) -> any Transport {
+    trace.map { TracingTransport(NodeTransport(), $0) } ?? NodeTransport()
+  }
+
   package static func devices(
     of machine: Machine, besides extraPaths: [String] = [],
     through transport: any Transport = NodeTransport(),

@@ -9,9 +9,14 @@ public struct DeviceSelector: Sendable {
   /// Whether the device is a node of this machine, so that another node may be advised instead.
   package let isNode: Bool
 
-  package init(_ choice: Choice, isNode: Bool = false) {
+  /// Where the requests of an automatic choice are written down; other choices have it in their
+  /// transport.
+  package let trace: DeviceTrace?
+
+  package init(_ choice: Choice, isNode: Bool = false, trace: DeviceTrace? = nil) {
     self.choice = choice
     self.isNode = isNode
+    self.trace = trace
   }
 
   /// The device of this machine that fits the configuration best: by codec, size, frame rate and

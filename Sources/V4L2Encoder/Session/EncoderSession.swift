@@ -49,17 +49,18 @@ package final class EncoderSession: Sendable {
         }
       }
     case .automatic:
-      return openFirst(codec, configuration, observer: observer)
+      return openFirst(codec, configuration, trace: selector.trace, observer: observer)
     }
   }
 
   /// Tries every encoder of the machine; the error says of each node why it was refused.
   private static func openFirst(
-    _ codec: VideoCodec, _ configuration: EncoderConfiguration, observer: EncoderObserver
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration, trace: DeviceTrace?,
+    observer: EncoderObserver
   ) -> Result<Engine, EncoderError> {
-    let transport = NodeTransport()
+    let transport = DeviceCatalog.transport(trace)
     var refusals: [String] = []
-    for device in DeviceCatalog.devices(encoding: codec, as: configuration) {
+    for device in DeviceCatalog.devices(encoding: codec, as: configuration, trace: trace) {
       if let refusal = device.refusal {
         refusals.append(refusal.hasPrefix(device.path) ? refusal : "\(device.path) \(refusal)")
         continue
