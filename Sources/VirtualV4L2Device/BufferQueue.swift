@@ -112,7 +112,7 @@ struct BufferQueue {
       var planes: [PlaneBuffer] = []
       for length in planeLengths {
         var plane = PlaneBuffer(length: UInt32(clamping: length))
-        if kind == V4L2_MEMORY_MMAP.rawValue {
+        if kind == V4L2_MEMORY_MMAP.rawValue, length > 0 {
           guard let offset = space.allocate(length) else { break }
           plane.offset = offset
           plane.address = space.address(of: offset)
@@ -120,7 +120,7 @@ struct BufferQueue {
         planes.append(plane)
       }
       guard planes.count == planeLengths.count else {
-        for plane in planes { space.release(plane.offset) }
+        for plane in planes where plane.length > 0 { space.release(plane.offset) }
         break
       }
       buffers.append(Buffer(planes: planes))
@@ -133,7 +133,9 @@ struct BufferQueue {
   /// Frees every buffer.
   mutating func removeAll(in space: DeviceMemory) {
     if memory == V4L2_MEMORY_MMAP.rawValue {
-      for buffer in buffers { for plane in buffer.planes { space.release(plane.offset) } }
+      for plane in buffers.flatMap(\.planes) where plane.length > 0 {
+        space.release(plane.offset)
+      }
     }
     buffers = []
     queued = []

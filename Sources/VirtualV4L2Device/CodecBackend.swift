@@ -11,6 +11,8 @@ struct CodecSettings: Sendable {
   var rateDenominator: UInt32
   var color: Colorimetry
   var controls: ControlValues
+  /// Bits per second, 0 for no target.
+  var bitrate: Int
 
   /// Frames from one key frame to the next; 0 means only the first is one.
   var keyFrameInterval: Int {
@@ -22,7 +24,12 @@ struct CodecSettings: Sendable {
   var repeatsHeaders: Bool {
     controls[V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER] != 0
       || controls[V4L2_CID_MPEG_VIDEO_PREPEND_SPSPPS_TO_IDR] != 0
+      || controls[Self.insertHeadersOfNVIDIA] != 0
   }
+
+  /// `V4L2_CID_MPEG_VIDEOENC_INSERT_SPS_PPS_AT_IDR` and `_INSERT_AUD` of v4l2_nv_extensions.h.
+  private static let insertHeadersOfNVIDIA: Int32 = 0x0099_0b17
+  private static let insertDelimiterOfNVIDIA: Int32 = 0x0099_0b23
 
   /// Whether the first parameter sets get a buffer of their own.
   var separatesHeaders: Bool {
@@ -30,9 +37,9 @@ struct CodecSettings: Sendable {
       == Int(V4L2_MPEG_VIDEO_HEADER_MODE_SEPARATE.rawValue)
   }
 
-  var hasDelimiters: Bool { controls[V4L2_CID_MPEG_VIDEO_AU_DELIMITER] != 0 }
-
-  var bitrate: Int { controls[V4L2_CID_MPEG_VIDEO_BITRATE] }
+  var hasDelimiters: Bool {
+    controls[V4L2_CID_MPEG_VIDEO_AU_DELIMITER] != 0 || controls[Self.insertDelimiterOfNVIDIA] != 0
+  }
 
   /// Whether the quantizer follows a bitrate; drivers whose bitrate can be 0 mean none by it.
   var isRateControlled: Bool {

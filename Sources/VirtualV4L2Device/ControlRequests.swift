@@ -12,6 +12,9 @@ extension HandleState {
     let nextCompound = identifier & UInt32(V4L2_CTRL_FLAG_NEXT_COMPOUND) != 0
     let plain =
       identifier & ~(UInt32(V4L2_CTRL_FLAG_NEXT_CTRL) | UInt32(V4L2_CTRL_FLAG_NEXT_COMPOUND))
+    if let described = personality.describedControls {
+      return described.contains(identifier) ? table.index(of: identifier) : nil
+    }
     if next { return table.controls.firstIndex { $0.identifier > plain } }
     // The device has no compound control.
     return nextCompound ? nil : table.index(of: plain)
@@ -46,8 +49,10 @@ extension HandleState {
     let control = definition(index)
     var answer = v4l2_queryctrl()
     answer.id = control.identifier
-    answer.type = control.type
-    store(control.name, in: &answer.name)
+    if personality.describedControls == nil {
+      answer.type = control.type
+      store(control.name, in: &answer.name)
+    }
     answer.minimum = Int32(control.minimum)
     answer.maximum = Int32(control.maximum)
     answer.step = Int32(control.step)
@@ -97,13 +102,23 @@ extension HandleState {
   mutating func setControl(_ argument: inout v4l2_control, effects: inout Effects) -> Int32 {
     guard let index = table.index(of: argument.id) else { return -EINVAL }
     guard table.controls[index].isWritable else { return -EACCES }
-    switch definition(index).validated(Int64(argument.value)) {
+    guard maySet(argument.id) else { return -EBUSY }
+    switch definition(index).validated(Int64(argument.value), clamps: clampsControls) {
     case .failure(let error): return -error.rawValue
     case .success(let value):
       apply(value, to: index, effects: &effects)
       argument.value = Int32(value)
       return 0
     }
+  }
+
+  private var clampsControls: Bool { !personality.has(.refusesControlsOutOfRange) }
+
+  private func maySet(_ identifier: UInt32) -> Bool {
+    guard let runTime = personality.runTimeControls, output.isBusy || capture.isBusy else {
+      return true
+    }
+    return runTime.contains(identifier)
   }
 
   /// What an EXT_CTRLS request does with the values.
@@ -146,7 +161,7 @@ extension HandleState {
     let result =
       action == .get
       ? read(&items, indexes, isDefault: isDefault)
-      : write(&items, indexes, action, &argument, effects: &effects)
+      : write(&items, indexes, action, &argument, caller: caller, effects: &effects)
     guard result == 0 else { return result }
     argument.error_idx = argument.count
     return items.withUnsafeBytes { caller.write(address, from: $0) }
@@ -178,7 +193,7 @@ extension HandleState {
   /// Checks all values before the first one takes effect.
   private mutating func write(
     _ items: inout [v4l2_ext_control], _ indexes: [Int], _ action: ExtendedAction,
-    _ argument: inout v4l2_ext_controls, effects: inout Effects
+    _ argument: inout v4l2_ext_controls, caller: any CallerMemory, effects: inout Effects
   ) -> Int32 {
     var values: [Int64] = []
     values.reserveCapacity(indexes.count)
@@ -186,25 +201,42 @@ extension HandleState {
       // S_EXT_CTRLS that changed nothing says `count`; only TRY may name the culprit.
       if action == .attempt { argument.error_idx = UInt32(position) }
       guard table.controls[index].isWritable else { return -EACCES }
-      switch definition(index).validated(Int64(items[position].value)) {
+      guard maySet(items[position].id) else { return -EBUSY }
+      if case .structure(let words) = table.controls[index].kind {
+        let failure = readStructure(items[position], words, action, caller: caller)
+        guard failure == 0 else { return failure }
+      }
+      switch definition(index).validated(
+        Int64(items[position].value), clamps: clampsControls)
+      {
       case .failure(let error): return -error.rawValue
       case .success(let value): values.append(value)
       }
     }
     for (position, index) in indexes.enumerated() {
-      items[position].value = Int32(values[position])
+      if table.controls[index].isReadable { items[position].value = Int32(values[position]) }
       if action == .set { apply(values[position], to: index, effects: &effects) }
     }
     return 0
   }
 
+  /// Reads the structure that a control's value points to; keeps it when it is being set.
+  private mutating func readStructure(
+    _ item: v4l2_ext_control, _ words: Int, _ action: ExtendedAction, caller: any CallerMemory
+  ) -> Int32 {
+    let address = UInt64(UInt(bitPattern: item.string))
+    var structure = [UInt32](repeating: 0, count: words)
+    let failure =
+      address == 0 ? -EFAULT : structure.withUnsafeMutableBytes { caller.read(address, into: $0) }
+    if failure == 0, action == .set { structures[item.id] = structure }
+    return failure
+  }
+
   /// Stores a checked value, tells a running codec and whoever listens.
   private mutating func apply(_ value: Int64, to index: Int, effects: inout Effects) {
     let control = table.controls[index]
-    let isButton = control.kind == .button
-    if isButton {
-      forcesNextKeyFrame = true
-    } else {
+    if personality.keyFrameControls.contains(control.identifier) { forcesNextKeyFrame = true }
+    if control.isReadable {
       guard controls[index: index] != value else { return }
       controls[index: index] = value
       if !isStreaming || !personality.has(.ignoresControlsWhileStreaming) {

@@ -127,7 +127,9 @@ extension HandleState {
   }
 
   func getParameters(_ argument: inout v4l2_streamparm) -> Int32 {
-    guard let direction = direction(of: argument.type) else { return -EINVAL }
+    guard let direction = direction(of: argument.type), takesFrameRate(direction) else {
+      return -EINVAL
+    }
     let type = argument.type
     argument = v4l2_streamparm()
     argument.type = type
@@ -144,9 +146,9 @@ extension HandleState {
 
   mutating func setParameters(_ argument: inout v4l2_streamparm) -> Int32 {
     let rule = personality.frameRate
-    guard let direction = direction(of: argument.type),
-      direction == .output ? rule.isTakenOnOutput : rule.isTakenOnCapture
-    else { return -EINVAL }
+    guard let direction = direction(of: argument.type), takesFrameRate(direction) else {
+      return -EINVAL
+    }
     let asked =
       direction == .output
       ? argument.parm.output.timeperframe : argument.parm.capture.timeperframe
@@ -167,7 +169,18 @@ extension HandleState {
     }
     interval = granted
     settingsGeneration += 1
+    if personality.has(.keepsWholeFrameRates) {
+      let whole = max(1, granted.denominator / granted.numerator)
+      interval = v4l2_fract(numerator: 1, denominator: whole)
+      argument.parm.output.capability = UInt32(V4L2_CAP_TIMEPERFRAME)
+      return 0
+    }
     return getParameters(&argument)
+  }
+
+  private func takesFrameRate(_ direction: Direction) -> Bool {
+    let rule = personality.frameRate
+    return direction == .output ? rule.isTakenOnOutput : rule.isTakenOnCapture
   }
 
   private func clamped(_ asked: v4l2_fract) -> v4l2_fract {

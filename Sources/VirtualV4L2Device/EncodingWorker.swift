@@ -290,7 +290,7 @@ extension HandleState {
     let chromaTop = top / 2
     var planes = InlineArray<3, UnsafeMutableRawPointer>(repeating: first)
     var strides = InlineArray<3, Int>(repeating: stride)
-    let isSplit = buffer.planes.count > 1
+    let isSplit = buffer.planes.count > 1 && !isContiguous
     let lumaSize = stride * picture.height
     switch picture.raw.layout {
     case .packed, .packedChromaFirst:

@@ -28,6 +28,8 @@ struct HandleState {
   var crop: v4l2_rect
   var interval: v4l2_fract
   var controls: ControlValues
+  /// What was set of controls that are structures, by control id.
+  var structures: [UInt32: [UInt32]] = [:]
   /// S_FMT of CAPTURE was done, which some drivers want first.
   var hasCodedFormat = false
   /// Counts changes of what a running codec has to follow.
@@ -107,8 +109,18 @@ struct HandleState {
   func planeLength(_ direction: Direction, _ plane: Int) -> Int {
     switch direction {
     case .capture: coded.sizeImage
-    case .output: picture.size(ofPlane: plane)
+    case .output:
+      if !isContiguous { picture.size(ofPlane: plane) } else { plane == 0 ? frameLength : 0 }
     }
+  }
+
+  /// Whether the planes of a frame share the first one's memory.
+  var isContiguous: Bool {
+    personality.has(.planesAreContiguous) && picture.raw.memoryPlanes > 1
+  }
+
+  private var frameLength: Int {
+    (0..<picture.raw.memoryPlanes).reduce(0) { $0 + picture.size(ofPlane: $1) }
   }
 
   func planeCount(_ direction: Direction) -> Int {
@@ -121,11 +133,17 @@ struct HandleState {
 
   /// What a codec has to know to encode.
   var codecSettings: CodecSettings {
-    CodecSettings(
+    var bitrate = controls[V4L2_CID_MPEG_VIDEO_BITRATE]
+    if bitrate == 0, personality.has(.computesBitrateOfZero) {
+      bitrate =
+        Int(crop.width) * Int(crop.height) / 8 * Int(interval.denominator)
+        / Int(max(1, interval.numerator))
+    }
+    return CodecSettings(
       codec: coded.codec, width: Int(crop.width), height: Int(crop.height),
       frameRate: Double(interval.denominator) / Double(max(1, interval.numerator)),
       rateNumerator: interval.denominator, rateDenominator: max(1, interval.numerator),
-      color: picture.color, controls: controls)
+      color: picture.color, controls: controls, bitrate: bitrate)
   }
 
   /// What poll(2) reports.

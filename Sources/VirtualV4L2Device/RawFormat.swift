@@ -159,6 +159,10 @@ struct CodedFormat: Sendable {
       wanted = asked == 0 ? whole : max(Int(asked), whole / 8)
     case .atLeast(let small, let pixels, let large):
       wanted = max(Int(asked), width * height <= pixels ? small : large)
+    case .bitsPerPixel(let bits):
+      let pixels = width * height
+      wanted = min(
+        max(Int(asked), pixels * bits.lowerBound / 8), pixels * bits.upperBound / 8)
     case .verbatim(let refusesZero):
       return asked == 0 && refusesZero ? nil : min(Int(asked), maximumSizeImage)
     }

@@ -66,7 +66,7 @@ extension HandleState {
       let failure = attach(exchange, direction, index, caller)
       guard failure == 0 else { return failure }
     }
-    for number in 0..<planeCount {
+    for number in 0..<(isContiguous ? 1 : planeCount) {
       let length = Int(self[direction].buffers[index].planes[number].length)
       let needed = planeLength(direction, number)
       guard length >= needed else { return -EINVAL }
@@ -155,7 +155,10 @@ extension HandleState {
       kept |= UInt32(
         V4L2_BUF_FLAG_TIMECODE | V4L2_BUF_FLAG_KEYFRAME | V4L2_BUF_FLAG_PFRAME
           | V4L2_BUF_FLAG_BFRAME)
-      self[direction].buffers[index].timestamp = argument.timestamp
+      let hasTime =
+        !personality.has(.copiesTimesOnRequest)
+        || argument.flags & UInt32(V4L2_BUF_FLAG_TIMESTAMP_COPY) != 0
+      self[direction].buffers[index].timestamp = hasTime ? argument.timestamp : timeval()
       self[direction].buffers[index].forcesKeyFrame = forcesNextKeyFrame
       forcesNextKeyFrame = false
       if argument.flags & UInt32(V4L2_BUF_FLAG_TIMECODE) != 0 {

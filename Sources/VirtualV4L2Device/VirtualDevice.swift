@@ -46,6 +46,9 @@ public final class VirtualDevice: Sendable {
   /// none.
   public var appliedControls: [UInt32: Int64] { core.latestControls }
 
+  /// What was set of controls that are structures, word by word, of the handle opened last.
+  public var appliedStructures: [UInt32: [UInt32]] { core.latestStructures }
+
   /// How many pieces of buffer memory are in use.
   package var bufferExtentCount: Int { core.memory.extentCount }
 }
@@ -87,6 +90,10 @@ final class DeviceCore: Sendable {
   func unregister() { handles.withLock { $0.count -= 1 } }
 
   var openHandleCount: Int { handles.withLock { $0.count } }
+
+  var latestStructures: [UInt32: [UInt32]] {
+    handles.withLock { $0.latest }?.withLock { $0.structures } ?? [:]
+  }
 
   var latestControls: [UInt32: Int64] {
     guard let latest = handles.withLock({ $0.latest }) else { return [:] }

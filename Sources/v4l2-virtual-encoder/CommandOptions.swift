@@ -4,11 +4,14 @@ internal import VirtualV4L2Device
 /// What the command line asks for.
 struct CommandOptions {
   var path = ""
+  private var personality: VirtualDevice.Personality?
+  private var api: VirtualDevice.Configuration.Interface?
   var device = VirtualDevice.Configuration()
   var staysInForeground = false
   /// Started by `Launcher`, which waits to hear that the device is ready.
   var reportsToLauncher = false
   var showsHelp = false
+  var listsPersonalities = false
   var showsVersion = false
 
   static let launcherFlag = "--started-by-launcher"
@@ -43,7 +46,15 @@ struct CommandOptions {
         choice.apply(&self)
       }
     }
-    guard !path.isEmpty || showsHelp || showsVersion else {
+    // The other options change the personality, in whatever order they came.
+    if let personality {
+      let api = api ?? personality.interface
+      device.personality = personality
+      device.api = api
+    } else if let api {
+      device.api = api
+    }
+    guard !path.isEmpty || showsHelp || showsVersion || listsPersonalities else {
       throw .usage("name the path of the device file")
     }
   }
@@ -76,8 +87,20 @@ struct CommandOptions {
   private static var table: [Option] {
     [
       Option(
-        names: ["--api"], effect: choices(\.device.api),
-        help: "the multi-planar (default) or the single-planar interface"),
+        names: ["--personality"],
+        effect: .choice(
+          VirtualDevice.Personality.all.map { one in (one.name, { $0.personality = one }) }),
+        help: "which driver it imitates; spec is the kernel's documentation"),
+      Option(
+        names: ["--list-personalities", "--list"], effect: .flag { $0.listsPersonalities = true },
+        help: "say what each of them is"),
+      Option(
+        names: ["--api"],
+        effect: .choice(
+          VirtualDevice.Configuration.Interface.allCases.map { one in
+            (one.rawValue, { $0.api = one })
+          }),
+        help: "the multi-planar or the single-planar interface, if not the driver's"),
       Option(
         names: ["--codec-h264"], effect: choices(\.device.h264),
         help: "who encodes H.264; null makes the bytes up, to measure clients"),
@@ -107,10 +130,20 @@ struct CommandOptions {
     options.device.hevc = .null
   }
 
+  static var personalities: String {
+    VirtualDevice.Personality.all.map { one in
+      "\(one.name)\(String(repeating: " ", count: max(1, 10 - one.name.count)))\(one.summary)\n"
+    }.joined()
+  }
+
   static var help: String {
     let lines = table.map { option in
       let left = "\(option.names.joined(separator: ", ")) \(option.values)"
-      return "  \(left)\(String(repeating: " ", count: max(1, 34 - left.count)))\(option.help)"
+      let gap =
+        left.count < 34
+        ? String(repeating: " ", count: 34 - left.count)
+        : "\n" + String(repeating: " ", count: 36)
+      return "  \(left)\(gap)\(option.help)"
     }
     return """
       Usage: v4l2-virtual-encoder PATH [OPTION]…

@@ -13,6 +13,8 @@ struct VirtualEncoderCommand {
       let options = try CommandOptions(CommandLine.arguments.dropFirst())
       if options.showsHelp {
         print(CommandOptions.help, terminator: "")
+      } else if options.listsPersonalities {
+        print(CommandOptions.personalities, terminator: "")
       } else if options.showsVersion {
         print("v4l2-virtual-encoder \(version)")
       } else if options.staysInForeground || options.reportsToLauncher {

@@ -21,6 +21,9 @@ package struct CodedKind: Hashable, Sendable {
   package static let h264 = CodedKind(codec: .h264, fourCC: CV4L2_PIX_FMT_H264, name: "H.264")
   package static let hevc = CodedKind(codec: .hevc, fourCC: CV4L2_PIX_FMT_HEVC, name: "HEVC")
 
+  /// HEVC by the name that NVIDIA's plugin has for it.
+  package static let h265 = CodedKind(codec: .hevc, fourCC: CV4L2_PIX_FMT_H265, name: "H.265")
+
   /// The same, with the frame rate taken on CAPTURE.
   package var withCaptureFrameInterval: CodedKind {
     CodedKind(

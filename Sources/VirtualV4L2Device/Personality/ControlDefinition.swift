@@ -3,8 +3,10 @@ internal import V4L2Encoder
 
 /// One control as the kernel would describe it.
 package struct ControlDefinition: Hashable, Sendable {
-  package enum Kind: String, Hashable, Sendable {
+  package enum Kind: Hashable, Sendable {
     case classTitle, integer, boolean, menu, button
+    /// So many 32-bit words, to which the control's value points.
+    case structure(words: Int)
   }
 
   package let identifier: UInt32
@@ -40,6 +42,7 @@ package struct ControlDefinition: Hashable, Sendable {
     case .boolean: V4L2_CTRL_TYPE_BOOLEAN.rawValue
     case .menu: V4L2_CTRL_TYPE_MENU.rawValue
     case .button: V4L2_CTRL_TYPE_BUTTON.rawValue
+    case .structure: V4L2_CTRL_TYPE_U32.rawValue
     }
   }
 
@@ -47,20 +50,27 @@ package struct ControlDefinition: Hashable, Sendable {
     switch kind {
     case .classTitle: UInt32(V4L2_CTRL_FLAG_READ_ONLY | V4L2_CTRL_FLAG_WRITE_ONLY)
     case .button: UInt32(V4L2_CTRL_FLAG_WRITE_ONLY | V4L2_CTRL_FLAG_EXECUTE_ON_WRITE)
+    case .structure: UInt32(V4L2_CTRL_FLAG_HAS_PAYLOAD)
     case .integer, .boolean, .menu: isReadOnly ? UInt32(V4L2_CTRL_FLAG_READ_ONLY) : 0
     }
   }
 
   /// Whether a value can be read.
-  var isReadable: Bool { kind != .classTitle && kind != .button }
+  var isReadable: Bool {
+    switch kind {
+    case .integer, .boolean, .menu: true
+    case .classTitle, .button, .structure: false
+    }
+  }
   /// Whether a value can be written.
   var isWritable: Bool { kind != .classTitle && !isReadOnly }
 
   /// The value that takes effect, or a negated errno: integers are rounded into their range,
   /// menus are not, as in the kernel's control framework.
-  func validated(_ value: Int64) -> Result<Int64, Errno> {
+  func validated(_ value: Int64, clamps: Bool = true) -> Result<Int64, Errno> {
+    if !clamps, isReadable, value < minimum || value > maximum { return .failure(.invalid) }
     switch kind {
-    case .classTitle, .button: return .success(0)
+    case .classTitle, .button, .structure: return .success(0)
     case .boolean: return .success(value == 0 ? 0 : 1)
     case .integer:
       let clamped = min(max(value, minimum), maximum)

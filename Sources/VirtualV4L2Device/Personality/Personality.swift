@@ -30,6 +30,12 @@ extension VirtualDevice {
     package var controls: [ControlDefinition]
     /// What is in force where there is no control for it, by control id.
     package var fixedValues: [UInt32: Int64] = [:]
+    /// The only controls that QUERYCTRL describes, without name and type; nil describes all well.
+    package var describedControls: Set<UInt32>?
+    /// The only controls that can be set while buffers are allocated; nil lets all be set.
+    package var runTimeControls: Set<UInt32>?
+    /// Controls that make the next frame a key frame, whatever they are set to.
+    package var keyFrameControls = [StandardControl.forceKeyFrame.identifier] as Set
     /// Numbers and kinds of buffers.
     package var buffers = BufferRule()
     /// How a drain goes and how encoding goes on after it.
@@ -49,7 +55,9 @@ extension VirtualDevice {
 
 extension VirtualDevice.Personality {
   /// Every personality there is, ``spec`` first.
-  public static let all: [VirtualDevice.Personality] = [.spec]
+  public static let all: [VirtualDevice.Personality] = [
+    .spec, .bcm2835, .coda, .iris, .nvidia, .rkmpp, .s5pMFC, .venus, .wave5,
+  ]
 
   /// The personality of this name; nil when there is none.
   public static func named(_ name: String) -> VirtualDevice.Personality? {

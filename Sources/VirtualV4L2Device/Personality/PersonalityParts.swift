@@ -46,6 +46,8 @@ extension VirtualDevice.Personality {
     case generous
     /// What is asked for, but at least one of two sizes, by the number of pixels.
     case atLeast(Int, upToPixels: Int, above: Int)
+    /// What is asked for, within so many bits for each pixel.
+    case bitsPerPixel(ClosedRange<Int>)
     /// What is asked for; zero is EINVAL or kept.
     case verbatim(refusesZero: Bool)
   }
@@ -197,12 +199,20 @@ extension VirtualDevice.Personality {
     case controlsNeedTheirClass
     /// Controls are kept but not followed while the queues stream.
     case ignoresControlsWhileStreaming
+    /// A value beyond a control's range is EINVAL; else the nearest one is taken.
+    case refusesControlsOutOfRange
+    /// A bitrate of zero stands for one computed from size and rate.
+    case computesBitrateOfZero
+    /// The frame rate is cut to a whole number, while S_PARM answers what was asked for.
+    case keepsWholeFrameRates
     /// Parameter sets in a buffer of their own have the timestamp 0.
     case separateHeadersHaveNoTime
     /// QBUF of OUTPUT fails with EIO once a drain was begun.
     case refusesFramesAfterStop
     /// Timestamps are not copied, and no flag says that they were.
     case doesNotCopyTimes
+    /// Timestamps are copied only of frames queued with the flag TIMESTAMP_COPY.
+    case copiesTimesOnRequest
     /// The planes of a frame lie one after the other in the first one's memory; the others have
     /// the length 0.
     case planesAreContiguous
