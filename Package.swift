@@ -78,7 +78,7 @@ let package = Package(
       dependencies: ["V4L2Encoder", "CV4L2", "TestSupport", "v4l2-virtual-encoder", "v4l2enc-cli"],
       swiftSettings: upcoming),
     .testTarget(
-      name: "KernelTests", dependencies: ["V4L2Encoder", "TestSupport", "v4l2enc-cli"],
+      name: "KernelTests", dependencies: ["V4L2Encoder", "CV4L2", "TestSupport", "v4l2enc-cli"],
       swiftSettings: upcoming),
   ],
   swiftLanguageModes: [.v6],

@@ -20,6 +20,7 @@ void cv4l2_buffer_pack(const cv4l2_buffer *flat, cv4l2_raw_buffer *raw) {
     buffer->bytesused = flat->planes[0].bytesused;
     buffer->length = flat->planes[0].length;
     if (flat->memory == V4L2_MEMORY_DMABUF) buffer->m.fd = flat->planes[0].fd;
+    if (flat->memory == V4L2_MEMORY_USERPTR) buffer->m.userptr = flat->planes[0].userptr;
     return;
   }
   /* On the way to the driver `length` is the room in the array; a driver may want more planes
@@ -31,6 +32,7 @@ void cv4l2_buffer_pack(const cv4l2_buffer *flat, cv4l2_raw_buffer *raw) {
     raw->planes[i].length = flat->planes[i].length;
     raw->planes[i].data_offset = flat->planes[i].data_offset;
     if (flat->memory == V4L2_MEMORY_DMABUF) raw->planes[i].m.fd = flat->planes[i].fd;
+    if (flat->memory == V4L2_MEMORY_USERPTR) raw->planes[i].m.userptr = flat->planes[i].userptr;
   }
 }
 

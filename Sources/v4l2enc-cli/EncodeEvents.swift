@@ -29,6 +29,8 @@ final class EncodeEvents: Sendable {
       console.detail("\(count) bytes came that belong to no frame; they were dropped")
     case .importRefused(let errno):
       console.warning("the driver cannot read frames in place (\(errno)); they are copied")
+    case .frameCopied(let reason):
+      console.warning("a frame is copied instead of being read in place: \(reason)")
     case .streamSizeDiffers(let size):
       console.warning("the driver encodes \(size) instead of the size that was asked for")
     }

@@ -13,6 +13,9 @@ final class BentTransport: Transport {
     @Sendable (_ request: UInt, _ argument: UnsafeMutableRawPointer, _ device: Device)
     -> Int32
 
+  /// Called for every request; returns the errno with which it fails, or nil.
+  typealias Refusal = @Sendable (_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Int32?
+
   /// The real device behind the bends.
   struct Device {
     let perform: (UInt, UnsafeMutableRawPointer) -> Int32

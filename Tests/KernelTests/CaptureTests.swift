@@ -33,46 +33,76 @@ extension KernelTests {
         }
     }
 
-    @Test("frames go from camera to encoder without a copy")
-    func zeroCopy() async throws {
-      let camera = try await camera()
+    /// What became of a camera's frames in an encoder.
+    private struct Passage {
+      var times: [Int64] = []
+      var sequences: [UInt32] = []
+      var framesLost = 0
+      var packets: [EncodedPacket] = []
+      var report: NegotiationReport
+      var statistics = EncoderStatistics()
+      var events: [EncoderEvent] = []
+      /// Mapped while frames passed.
+      var mappedBytes = 0
+    }
+
+    /// Encodes as many frames of the camera.
+    private func pass(_ count: Int, inPlace: Bool) async throws -> Passage {
+      // Its own choice is five frames per second.
+      let camera = try await camera { $0.frameRate = Rational(30) }
       #expect(camera.size == size && camera.format == .nv12)
       var configuration = Recording.configuration { $0.size = size }
       configuration.inputFormat = camera.format
-      configuration.inputMemory = camera.inputMemory
+      if inPlace { configuration.inputMemory = camera.inputMemory }
       configuration.timeBase = Rational(1, 1_000_000)
       let events = Locked<[EncoderEvent]>([])
       let encoder = try await FWHTEncoder.open(
         configuration, on: .path(KernelGuest.encoder()),
         observer: EncoderObserver(event: { event in events.withLock { $0.append(event) } }))
-      #expect(encoder.negotiated.isZeroCopy)
       let reader = Recording.collect(encoder.packets)
-      var times: [Int64] = []
-      var sequences: [UInt32] = []
-      var lost = 0
+      var passage = Passage(report: encoder.negotiated)
       for try await captured in camera.frames {
-        times.append(captured.frame.presentationTime)
-        sequences.append(captured.sequence)
-        lost += captured.framesLostBefore
+        passage.times.append(captured.frame.presentationTime)
+        passage.sequences.append(captured.sequence)
+        passage.framesLost += captured.framesLostBefore
         try await encoder.encode(captured.frame)
-        if times.count == 100 { break }
+        if passage.times.count == count { break }
       }
-      // Of the encoder only the CAPTURE buffers (encoded bytes) are mapped: nothing of a picture
-      // is, so nothing of a picture can have been copied by this process.
-      let report = encoder.negotiated
-      #expect(try mappedInputBytes() <= report.outputBuffers * (report.codedBufferSize + 4096))
+      passage.mappedBytes = try mappedInputBytes()
       try await encoder.drain()
+      passage.statistics = encoder.statistics
       await encoder.close()
       await camera.close()
-      let packets = try await reader.value
-      #expect(packets.map(\.presentationTime) == times)
-      #expect(events.withLock { $0 } == [])
+      #expect(camera.framesLost == passage.framesLost)
+      passage.packets = try await reader.value
+      passage.events = events.withLock { $0 }
+      return passage
+    }
+
+    @Test("300 frames go from camera to encoder without a copy")
+    func zeroCopy() async throws {
+      let passage = try await pass(300, inPlace: true)
+      #expect(passage.report.isZeroCopy && passage.events == [])
+      #expect(passage.statistics.bytesCopied == 0)
+      // Of the encoder only the CAPTURE buffers (encoded bytes) are mapped: nothing of a picture
+      // is, so nothing of a picture can have been copied by this process.
+      let report = passage.report
+      #expect(passage.mappedBytes <= report.outputBuffers * (report.codedBufferSize + 4096))
+      #expect(passage.packets.map(\.presentationTime) == passage.times)
       // Emulation may be too slow for the camera's rate, but every lost frame is counted.
-      let first = try #require(sequences.first)
-      let last = try #require(sequences.last)
-      #expect(Int(last - first) + 1 == sequences.count + lost)
-      #expect(camera.framesLost == lost)
-      #expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
+      let first = try #require(passage.sequences.first)
+      let last = try #require(passage.sequences.last)
+      #expect(Int(last - first) + 1 == passage.sequences.count + passage.framesLost)
+      #expect(zip(passage.times, passage.times.dropFirst()).allSatisfy { $0 < $1 })
+    }
+
+    @Test("where frames are copied, every byte is counted")
+    func countedCopies() async throws {
+      let passage = try await pass(30, inPlace: false)
+      #expect(!passage.report.isZeroCopy)
+      #expect(passage.statistics.bytesCopied == 30 * size.width * size.height * 3 / 2)
+      #expect(passage.mappedBytes > passage.report.inputBuffers * size.width * size.height * 3 / 2)
+      #expect(passage.packets.map(\.presentationTime) == passage.times)
     }
 
     @Test("frames that are held starve the camera, and dropping them feeds it again")

@@ -50,6 +50,11 @@ extension KernelTests {
         let line = text.split(separator: "\n").first { $0.hasPrefix("\(node): ") }
         #expect(line?.contains(reason) == true, "\(node): \(line ?? "is missing")")
       }
+      let nodes = try FileManager.default.contentsOfDirectory(atPath: "/dev")
+        .filter { $0.hasPrefix("video") }
+      let heads = text.split(separator: "\n").filter { $0.hasPrefix("/dev/video") }
+      #expect(heads.count == nodes.count && nodes.count >= 6)
+      #expect(text.split(separator: "\n").count { $0.hasPrefix("  encodes ") } == 1)
     }
 
     @Test("without --device the one encoder of the machine is found")

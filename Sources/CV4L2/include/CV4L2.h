@@ -143,7 +143,8 @@ enum { CV4L2_PLANES = 4 };
 
 typedef struct {
   uint32_t bytesused, length, data_offset, mem_offset;
-  int32_t fd; /* of a DMABUF, on the way to the driver */
+  int32_t fd;       /* of a DMABUF, on the way to the driver */
+  uint64_t userptr; /* an address in this process, on the way to the driver */
 } cv4l2_plane;
 
 typedef struct {

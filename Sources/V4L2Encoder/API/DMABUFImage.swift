@@ -34,15 +34,3 @@ public final class DMABUFImage: Sendable {
     return Set(all).count == 1 ? [all[0]] : all
   }
 }
-
-/// Where frames come from, as far as the driver must know it beforehand.
-public enum InputMemory: Hashable, Sendable {
-  /// Anywhere: each frame is copied or converted into the driver's own buffers.
-  case copied
-  /// DMABUFs whose colour planes all lie like this; the driver reads them where they are.
-  ///
-  /// `offset` counts from the start of the plane's own DMABUF. When the driver cannot take them,
-  /// because its format or its lines differ or it refuses the import, the frames are copied
-  /// instead; `NegotiationReport.isZeroCopy` and an event say so.
-  case dmabuf(planes: [PlaneLayout])
-}

@@ -6,8 +6,11 @@ public enum EncoderEvent: Hashable, Sendable {
   case corruptPacket(presentationTime: Int64)
   /// A picture came that belongs to no frame in flight; it was dropped.
   case unmatchedPacket(byteCount: Int)
-  /// The driver refuses to import DMABUFs; from this frame on they are copied.
+  /// The driver refuses to read frames where they are; from this frame on they are copied.
   case importRefused(Errno)
+  /// A frame was copied, for this reason, which the driver was to read where it is; said for the
+  /// first such frame only.
+  case frameCopied(String)
   /// The stream's own size differs from the configured one.
   case streamSizeDiffers(VideoSize)
 }

@@ -12,6 +12,9 @@ public struct EncoderStatistics: Hashable, Sendable {
   public var corruptPackets = 0
   /// Encoded bytes.
   public var bytesOut = 0
+  /// Bytes of pictures that were copied or converted, padding not counted; zero while the driver
+  /// reads every frame where it is, or the application renders into `nextInputBuffer()`.
+  public var bytesCopied = 0
   /// Frames that are inside the encoder now.
   public var framesInFlight = 0
   /// Requests made to the device while streaming (`ioctl`), without set-up.

@@ -59,7 +59,7 @@ public struct NegotiationReport: Hashable, Sendable {
   public var outputBuffers = 0
   /// Whether frames are copied as they are (true) or converted.
   public var isPassThrough = false
-  /// Whether the driver reads the frames where they are, in DMABUFs.
+  /// Whether the driver reads the frames where they are (`InputMemory`).
   public var isZeroCopy = false
   /// How colours are converted, such as `RGB to Y'CbCr: BT.709, limited range`; nil when only
   /// samples are moved.

@@ -42,7 +42,7 @@ public protocol VideoEncoder: Sendable {
 
   /// Lends the next mapped input buffer, to render into without a copy; suspends as `encode` does.
   ///
-  /// - Throws: as `encode(_:options:)`; `unsupported` when the encoder was opened for DMABUFs.
+  /// - Throws: as `encode(_:options:)`; `unsupported` when the encoder reads frames where they are.
   nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer
 
   /// Queues a buffer that `nextInputBuffer` lent.

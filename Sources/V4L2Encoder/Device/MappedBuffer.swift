@@ -2,7 +2,7 @@
 ///
 /// Ownership by reference keeps the memory alive for a call of `encode` that still writes while
 /// the session is being closed.
-@safe package final class MappedBuffer: Sendable {
+@safe package final class MappedBuffer: PlaneMemory, Sendable {
   /// More planes than any raw format of this library has.
   package static let maximumPlaneCount = 3
 

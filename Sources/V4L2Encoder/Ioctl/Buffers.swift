@@ -20,6 +20,14 @@ package struct PlaneByteCounts: Hashable, Sendable {
     planeCount = planes.count
   }
 
+  package subscript(plane: Int) -> Int {
+    switch plane {
+    case 0: counts.first
+    case 1: counts.second
+    default: counts.third
+    }
+  }
+
   package static func == (left: PlaneByteCounts, right: PlaneByteCounts) -> Bool {
     left.counts == right.counts && left.planeCount == right.planeCount
   }
@@ -37,11 +45,14 @@ package enum BufferMemory: Hashable, Sendable {
   case mapped
   /// The application lends DMABUFs.
   case imported
+  /// The application lends memory of its own, by address.
+  case userPointer
 
   var rawValue: UInt32 {
     switch self {
     case .mapped: V4L2_MEMORY_MMAP.rawValue
     case .imported: V4L2_MEMORY_DMABUF.rawValue
+    case .userPointer: V4L2_MEMORY_USERPTR.rawValue
     }
   }
 }
@@ -56,6 +67,60 @@ package struct PlaneDescriptors: Hashable, Sendable {
     first = descriptors.count > 0 ? descriptors[0] : -1
     second = descriptors.count > 1 ? descriptors[1] : -1
     third = descriptors.count > 2 ? descriptors[2] : -1
+  }
+}
+
+/// The addresses of a frame's memory planes in this process, zero for planes it has not; inline,
+/// so that none is allocated.
+package struct PlaneAddresses: Hashable, Sendable {
+  package var first: UInt = 0
+  package var second: UInt = 0
+  package var third: UInt = 0
+  /// Bytes by which the driver is told that each plane is longer.
+  package var excess = 0
+
+  package init() {}
+
+  package subscript(plane: Int) -> UInt {
+    get {
+      switch plane {
+      case 0: first
+      case 1: second
+      default: third
+      }
+    }
+    set {
+      switch plane {
+      case 0: first = newValue
+      case 1: second = newValue
+      default: third = newValue
+      }
+    }
+  }
+
+  /// Whether any plane has the same address and length as in the other frame.
+  package func meets(_ other: PlaneAddresses) -> Bool {
+    excess == other.excess
+      && ((first == other.first && first != 0) || (second == other.second && second != 0)
+        || (third == other.third && third != 0))
+  }
+}
+
+/// Where the driver finds a frame's bytes.
+package enum FrameBytes: Hashable, Sendable {
+  /// In the driver's own buffer.
+  case mapped
+  /// In DMABUFs.
+  case descriptors(PlaneDescriptors)
+  /// In memory of this process.
+  case addresses(PlaneAddresses)
+
+  var memory: BufferMemory {
+    switch self {
+    case .mapped: .mapped
+    case .descriptors: .imported
+    case .addresses: .userPointer
+    }
   }
 }
 
@@ -120,11 +185,11 @@ extension DeviceHandle {
   /// full buffer to others. The C request is `VIDIOC_QBUF`.
   package func queueFrame(
     _ bufferType: UInt32, index: Int, bytesUsed: PlaneByteCounts, timestamp: Int64,
-    imported: PlaneDescriptors? = nil
+    bytes: FrameBytes = .mapped
   ) throws(Errno) {
     var flat = cv4l2_buffer()
     flat.type = bufferType
-    flat.memory = (imported == nil ? BufferMemory.mapped : .imported).rawValue
+    flat.memory = bytes.memory.rawValue
     flat.index = UInt32(clamping: index)
     flat.plane_count = UInt32(clamping: bytesUsed.planeCount)
     flat.timestamp_microseconds = timestamp
@@ -133,15 +198,25 @@ extension DeviceHandle {
     flat.planes.0.bytesused = UInt32(clamping: bytesUsed.counts.first)
     flat.planes.1.bytesused = UInt32(clamping: bytesUsed.counts.second)
     flat.planes.2.bytesused = UInt32(clamping: bytesUsed.counts.third)
-    if let imported {
-      // A length of zero would mean the whole DMABUF, but the multi-planar path of videobuf2
-      // compares the bytes used with it before.
+    // A length of zero would mean the whole DMABUF, but the multi-planar path of videobuf2
+    // compares the bytes used with it before.
+    var excess: UInt32 = 0
+    switch bytes {
+    case .mapped: break
+    case .descriptors(let imported):
       flat.planes.0.fd = imported.first
-      flat.planes.0.length = flat.planes.0.bytesused
       flat.planes.1.fd = imported.second
-      flat.planes.1.length = flat.planes.1.bytesused
       flat.planes.2.fd = imported.third
-      flat.planes.2.length = flat.planes.2.bytesused
+    case .addresses(let addresses):
+      flat.planes.0.userptr = UInt64(addresses.first)
+      flat.planes.1.userptr = UInt64(addresses.second)
+      flat.planes.2.userptr = UInt64(addresses.third)
+      excess = UInt32(clamping: addresses.excess)
+    }
+    if bytes.memory != .mapped {
+      flat.planes.0.length = flat.planes.0.bytesused + excess
+      flat.planes.1.length = flat.planes.1.bytesused + excess
+      flat.planes.2.length = flat.planes.2.bytesused + excess
     }
     try exchange(CV4L2_VIDIOC_QBUF, &flat)
   }

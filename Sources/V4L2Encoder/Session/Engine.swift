@@ -62,14 +62,15 @@ final class Engine: Sendable {
     if case .dmabuf(let lent) = frame.storage { image = lent }
     while true {
       let index = try await reserve(heldIndex: nil, image: image)
+      let refusal: Errno?
       switch core.withLock({ $0.backing }) {
       case .mapped(let buffers):
-        try withReservation(of: index) { () throws(EncoderError) in
+        let copied = try withReservation(of: index) { () throws(EncoderError) in
           try writer.write(frame, into: buffers[index])
         }
         try queue(
           index, presentationTime: frame.presentationTime, duration: frame.duration,
-          options: options, start: start)
+          options: options, start: start, copied: copied)
         return
       case .imported:
         guard let image else {
@@ -77,40 +78,19 @@ final class Engine: Sendable {
           throw EncoderError(
             .invalidFrame, "the encoder was opened for DMABUF frames, this one is in memory")
         }
-        let refusal = try queueImported(
-          image, index, frame: frame, options: options, start: start)
-        guard let refusal else { return }
-        try await switchToCopies(refusal)
+        refusal = try queueImported(image, index, frame: frame, options: options, start: start)
+      case .pointers:
+        refusal = try queueInPlace(frame, index, options: options, start: start)
       }
-    }
-  }
-
-  /// Queues a DMABUF; returns the errno when the driver refuses to import it.
-  private func queueImported(
-    _ image: DMABUFImage, _ index: Int, frame: VideoFrame, options: FrameOptions,
-    start: MonotonicTime
-  ) throws(EncoderError) -> Errno? {
-    if let refusal = writer.importRefusal(frame.planes) {
-      cancelReservation(of: index)
-      throw EncoderError(.invalidFrame, "not the layout the encoder was opened for: \(refusal)")
-    }
-    do throws(EncoderError) {
-      try queue(
-        index, presentationTime: frame.presentationTime, duration: frame.duration,
-        options: options, start: start, image: image)
-      return nil
-    } catch {
-      guard error.operation == "VIDIOC_QBUF", let errno = error.errno,
-        [EFAULT, EINVAL, ENOMEM, EOPNOTSUPP].contains(errno.rawValue)
-      else { throw error }
-      return errno
+      guard let refusal else { return }
+      try await switchToCopies(refusal)
     }
   }
 
   /// Gives up importing, once: what is queued is drained, then come the driver's own buffers.
   private nonisolated(nonsending) func switchToCopies(_ errno: Errno) async throws(EncoderError) {
     let (isFirst, mustWake) = core.withLock { core -> (Bool, Bool) in
-      guard case .imported = core.backing else { return (false, false) }
+      guard core.backing.memory != .mapped else { return (false, false) }
       let isFirst = !core.mustCopy
       core.mustCopy = true
       return (isFirst, core.machine.requestRestart())
@@ -120,18 +100,18 @@ final class Engine: Sendable {
     try await drain()
   }
 
-  private func withReservation(
-    of index: Int, _ body: () throws(EncoderError) -> Void
-  ) throws(EncoderError) {
+  func withReservation<Result>(
+    of index: Int, _ body: () throws(EncoderError) -> Result
+  ) throws(EncoderError) -> Result {
     do throws(EncoderError) {
-      try body()
+      return try body()
     } catch {
       cancelReservation(of: index)
       throw error
     }
   }
 
-  private func cancelReservation(of index: Int) {
+  func cancelReservation(of index: Int) {
     core.withLock { core in core.pool.release(index) }
     settle(queued: false)
   }
@@ -159,7 +139,9 @@ final class Engine: Sendable {
     guard case .mapped(let buffers) = core.withLock({ $0.backing }) else {
       cancelReservation(of: index)
       throw EncoderError(
-        .unsupported, "the encoder was opened for DMABUF frames and has no buffers of its own")
+        .unsupported,
+        "the encoder was opened for frames that are read where they are (inputMemory), so it has no "
+          + "buffers of its own to lend")
     }
     settle(queued: false)
     return (index, buffers[index])
@@ -226,23 +208,26 @@ final class Engine: Sendable {
     return try result.get()
   }
 
-  private func queue(
+  func queue(
     _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
-    start: MonotonicTime, image: DMABUFImage? = nil
+    start: MonotonicTime, input: EngineCore.Input = .mapped, copied: Int = 0
   ) throws(EncoderError) {
     try queuing.withLock { _ throws(EncoderError) in
       try queueInTurn(
         index, presentationTime: presentationTime,
         duration: duration > 0 ? duration : defaultDuration, options: options, start: start,
-        image: image)
+        input: input)
     }
-    core.withLock { $0.statistics.framesIn += 1 }
+    core.withLock { core in
+      core.statistics.framesIn += 1
+      core.statistics.bytesCopied += copied
+    }
     settle(queued: true)
   }
 
   private func queueInTurn(
     _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
-    start: MonotonicTime, image: DMABUFImage?
+    start: MonotonicTime, input: EngineCore.Input
   ) throws(EncoderError) {
     if options.forceKeyFrame { try forceKeyFrame(index) }
     let microseconds = configuration.microseconds(presentationTime)
@@ -251,7 +236,7 @@ final class Engine: Sendable {
       // when it keeps back others.
       if core.pool.heldByDriver == 0 || core.isResting { core.lastProgress = .now }
       core.pool.handToDriver(index)
-      if let image { core.attach(image, to: index) }
+      core.attach(input, to: index)
       core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)
       core.statistics.deviceRequests += 1
       return core.pending.insert(
@@ -261,12 +246,12 @@ final class Engine: Sendable {
     do throws(Errno) {
       try device.handle.queueFrame(
         device.outputType, index: index, bytesUsed: writer.bytesUsed, timestamp: key,
-        imported: image.map { PlaneDescriptors($0.memoryDescriptors) })
+        bytes: input.bytes)
     } catch {
       let failure = EncoderError(
         "VIDIOC_QBUF", error, device: device.path, while: "queuing a frame")
       core.withLock { core in
-        // The caller holds the image too, so nothing is released under the lock.
+        // The caller holds the frame too, so nothing is released under the lock.
         _ = core.detach(index)
         core.pending.cancel(key: key)
         core.timeline.frameSkipped(presentationTime: presentationTime)
@@ -388,13 +373,13 @@ final class Engine: Sendable {
     do throws(Errno) {
       guard case .buffer(let buffer) = try device.handle.dequeue(device.outputType, memory: memory)
       else { return false }
-      let (isOurs, image) = core.withLock { core -> (Bool, DMABUFImage?) in
+      let (isOurs, lent) = core.withLock { core -> (Bool, LentFrame?) in
         core.lastProgress = .now
         guard core.pool.returnedByDriver(buffer.index) else { return (false, nil) }
         return (true, core.detach(buffer.index))
       }
-      // Dropping the image outside the lock tells its producer.
-      withExtendedLifetime(image) {}
+      // Dropping it outside the lock tells its owner.
+      withExtendedLifetime(lent) {}
       return isOurs
     } catch {
       return false

@@ -9,6 +9,25 @@ struct EngineCore {
     let suspension: Suspension<Result<Int, EncoderError>>
   }
 
+  /// What goes into the driver with a buffer.
+  enum Input {
+    /// The driver's own buffer, which is written already.
+    case mapped
+    case image(DMABUFImage)
+    case memory(FrameMemory, PlaneAddresses)
+    /// A copy of a frame that cannot be read where it is.
+    case bounced(BounceBuffer)
+
+    var bytes: FrameBytes {
+      switch self {
+      case .mapped: .mapped
+      case .image(let image): .descriptors(PlaneDescriptors(image.memoryDescriptors))
+      case .memory(_, let addresses): .addresses(addresses)
+      case .bounced(let buffer): .addresses(buffer.addresses)
+      }
+    }
+  }
+
   /// Somebody who waits for the end of a drain.
   struct DrainWaiter {
     let identity: UInt64
@@ -38,6 +57,8 @@ struct EngineCore {
   var backing: InputBacking
   /// The driver refused an import: the next restart brings the driver's own buffers.
   var mustCopy = false
+  /// Whether it was told that a frame was copied which should have been read where it is.
+  var hasReportedCopy = false
   var pending = PendingFrames()
   var timeline: DecodeTimeline
   var statistics = EncoderStatistics()
@@ -79,27 +100,66 @@ struct EngineCore {
     return table.place(of: image)
   }
 
-  mutating func attach(_ image: DMABUFImage, to index: Int) {
-    guard case .imported(var table) = backing else { return }
+  /// Finds how the driver can be made to read this memory and nothing that it pinned before: at
+  /// the reserved place, there with other lengths, or at another free place; nil when it cannot.
+  mutating func place(
+    for memory: FrameMemory, at addresses: PlaneAddresses, or longer: PlaneAddresses?,
+    insteadOf index: Int
+  ) -> (index: Int, addresses: PlaneAddresses)? {
+    guard case .pointers(let table) = backing else { return (index, addresses) }
+    let owner = memory.identity
+    if !table.isStale(index, addresses, owner: owner) { return (index, addresses) }
+    if let longer, !table.isStale(index, longer, owner: owner) { return (index, longer) }
+    return pool.exchange(index) { !table.isStale($0, addresses, owner: owner) }
+      .map { ($0, addresses) }
+  }
+
+  /// The buffer that belongs to a place for addresses, if it has one yet.
+  func bounce(_ index: Int) -> BounceBuffer? {
+    guard case .pointers(let table) = backing else { return nil }
+    return table.bounce(index)
+  }
+
+  /// Keeps what the driver is about to read.
+  mutating func attach(_ input: Input, to index: Int) {
+    switch input {
+    case .mapped: break
+    case .image(let image): _ = changeImports { $0.attach(image, to: index) }
+    case .memory(let memory, let addresses):
+      _ = changePointers { $0.attach(memory, at: addresses, to: index) }
+    case .bounced(let buffer): _ = changePointers { $0.attach(buffer, to: index) }
+    }
+  }
+
+  /// Takes out what a place holds; to be dropped outside the lock.
+  mutating func detach(_ index: Int) -> LentFrame? {
+    if let image = changeImports({ $0.detach(index) }) { return image.map { .image($0) } }
+    return changePointers { $0.detach(index) }.flatMap { $0.map { .memory($0) } }
+  }
+
+  /// Takes everything out; to be dropped outside the lock.
+  mutating func detachAll() -> [LentFrame] {
+    if let images = changeImports({ $0.detachAll() }) { return images.map { .image($0) } }
+    return changePointers { $0.detachAll() }.map { $0.map { .memory($0) } } ?? []
+  }
+
+  private mutating func changeImports<Result>(
+    _ change: (inout ImportTable) -> Result
+  ) -> Result? {
+    guard case .imported(var table) = backing else { return nil }
     // Taken out while it changes, so that the table is not copied for every frame.
     backing = .mapped([])
-    table.attach(image, to: index)
-    backing = .imported(table)
+    defer { backing = .imported(table) }
+    return change(&table)
   }
 
-  /// Takes the image out of a place; to be dropped outside the lock.
-  mutating func detach(_ index: Int) -> DMABUFImage? {
-    guard case .imported(var table) = backing else { return nil }
+  private mutating func changePointers<Result>(
+    _ change: (inout PointerTable) -> Result
+  ) -> Result? {
+    guard case .pointers(var table) = backing else { return nil }
     backing = .mapped([])
-    defer { backing = .imported(table) }
-    return table.detach(index)
-  }
-
-  /// Takes every image out; to be dropped outside the lock.
-  mutating func detachAll() -> [DMABUFImage] {
-    guard case .imported(var table) = backing else { return [] }
-    defer { backing = .imported(table) }
-    return table.detachAll()
+    defer { backing = .pointers(table) }
+    return change(&table)
   }
 
   mutating func takeCaptureBuffers() -> [MappedBuffer] {

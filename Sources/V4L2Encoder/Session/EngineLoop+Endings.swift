@@ -30,8 +30,19 @@ extension EngineLoop {
       core.statistics.drains += 1
     }
     assembler.reset()
+    returnLentFrames()
     for time in skipped { engine.observer.event?(.frameSkipped(presentationTime: time)) }
     engine.resumeWaiters()
+  }
+
+  /// Their owners may wait for the end of the drain to have all frames back.
+  ///
+  /// Nothing reports OUTPUT buffers any more after the last packet.
+  private func returnLentFrames() {
+    let count = engine.core.withLock { core in
+      core.backing.memory == .mapped ? 0 : core.pool.heldByDriver
+    }
+    for _ in 0..<count { guard engine.reclaimOneInput() else { return } }
   }
 
   /// STREAMOFF and STREAMON on both queues: what every driver understands, while ENC_CMD_START
@@ -39,13 +50,13 @@ extension EngineLoop {
   mutating func restart() {
     do throws(DeviceRequestError) {
       try engine.stopStreaming()
-      let images = engine.core.withLock { core -> [DMABUFImage] in
+      let lent = engine.core.withLock { core -> [LentFrame] in
         core.captureHeld = 0
         core.pool.driverStopped()
         return core.detachAll()
       }
-      withExtendedLifetime(images) {}
-      if engine.core.withLock({ $0.mustCopy }) { try engine.replaceImportsByMappedBuffers() }
+      withExtendedLifetime(lent) {}
+      if engine.core.withLock({ $0.mustCopy }) { try engine.replacePlacesByMappedBuffers() }
       try engine.startStreaming()
       engine.core.withLock { core in
         core.lastProgress = .now
@@ -69,13 +80,13 @@ extension EngineLoop {
     // STREAMOFF also releases a caller whose QBUF waits inside the driver.
     try? engine.stopStreaming()
     waitForCallers()
-    let (images, memory) = engine.core.withLock { core -> ([DMABUFImage], BufferMemory) in
-      let images = core.detachAll()
+    let (lent, memory) = engine.core.withLock { core -> ([LentFrame], BufferMemory) in
+      let lent = core.detachAll()
       let memory = core.backing.memory
       core.backing = .mapped([])
-      return (images, memory)
+      return (lent, memory)
     }
-    withExtendedLifetime(images) {}
+    withExtendedLifetime(lent) {}
     // A mapping keeps a kernel device open behind its closed descriptor; those on loan go when
     // their holders drop them.
     outputs = []

@@ -31,7 +31,7 @@ extension Engine {
     do throws(DeviceRequestError) {
       let wantedInputs = max(configuration.inputBuffers, agreement.minimumInputBuffers + 1)
       let (backing, inputCount) = try inputBuffers(
-        device, count: wantedInputs, report: &agreement.report)
+        device, count: wantedInputs, from: configuration.inputMemory, report: &agreement.report)
       let outputs = try device.allocateBuffers(
         .capture, count: configuration.outputBuffers,
         planeSizes: [agreement.report.codedBufferSize])
@@ -57,21 +57,21 @@ extension Engine {
     }
   }
 
-  /// Makes room for DMABUFs, or allocates and maps the driver's own buffers.
+  /// Makes places for the application's frames, or allocates and maps the driver's own buffers.
   private static func inputBuffers(
-    _ device: EncoderDevice, count: Int, report: inout NegotiationReport
+    _ device: EncoderDevice, count: Int, from memory: InputMemory,
+    report: inout NegotiationReport
   ) throws(DeviceRequestError) -> (InputBacking, Int) {
     if report.isZeroCopy {
       do throws(Errno) {
-        let granted = try device.handle.requestBuffers(
-          device.outputType, count: count, memory: .imported)
-        guard (1...1024).contains(granted) else { throw .invalidArgument }
-        return (.imported(ImportTable(count: granted)), granted)
+        return try places(device, count: count, for: memory)
       } catch {
-        // s5p-mfc knows no DMABUF on this queue.
+        // s5p-mfc knows no DMABUF on this queue, NVIDIA's plugin no USERPTR. videobuf2 derives
+        // V4L2_BUF_CAP_SUPPORTS_* and this answer from the same bits (`io_modes`), and kernels
+        // before 4.20 have the answer only.
         report.isZeroCopy = false
         report.differences.append(
-          "DMABUF frames are copied: the driver imports none (VIDIOC_REQBUFS: \(error))")
+          "frames are copied: the driver reads no \(memory.words) (VIDIOC_REQBUFS: \(error))")
       }
     }
     let buffers = try device.allocateBuffers(
@@ -79,11 +79,23 @@ extension Engine {
     return (.mapped(buffers), buffers.count)
   }
 
-  /// Exchanges import places for the driver's own buffers, between two stretches of streaming.
-  func replaceImportsByMappedBuffers() throws(DeviceRequestError) {
-    let count = core.withLock { $0.pool.count }
+  private static func places(
+    _ device: EncoderDevice, count: Int, for memory: InputMemory
+  ) throws(Errno) -> (InputBacking, Int) {
+    let granted = try device.handle.requestBuffers(
+      device.outputType, count: count, memory: memory.bufferMemory)
+    guard (1...1024).contains(granted) else { throw .invalidArgument }
+    switch memory {
+    case .userPointer: return (.pointers(PointerTable(count: granted)), granted)
+    case .dmabuf, .copied: return (.imported(ImportTable(count: granted)), granted)
+    }
+  }
+
+  /// Exchanges places for the driver's own buffers, between two stretches of streaming.
+  func replacePlacesByMappedBuffers() throws(DeviceRequestError) {
+    let (count, memory) = core.withLock { ($0.pool.count, $0.backing.memory) }
     do throws(Errno) {
-      _ = try device.handle.requestBuffers(device.outputType, count: 0, memory: .imported)
+      _ = try device.handle.requestBuffers(device.outputType, count: 0, memory: memory)
     } catch {
       throw DeviceRequestError("VIDIOC_REQBUFS", error)
     }

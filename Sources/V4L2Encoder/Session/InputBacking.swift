@@ -4,14 +4,23 @@ enum InputBacking: Sendable {
   case mapped([MappedBuffer])
   /// Places for DMABUFs of the application.
   case imported(ImportTable)
+  /// Places for memory of the application.
+  case pointers(PointerTable)
 
   /// Where the buffers' memory comes from.
   var memory: BufferMemory {
     switch self {
     case .mapped: .mapped
     case .imported: .imported
+    case .pointers: .userPointer
     }
   }
+}
+
+/// Something of the application's that the driver reads where it is, until its place comes back.
+package enum LentFrame: Sendable {
+  case image(DMABUFImage)
+  case memory(FrameMemory)
 }
 
 /// Which DMABUF each import place holds.
@@ -48,5 +57,59 @@ package struct ImportTable: Sendable {
   /// Gives every image back.
   package mutating func detachAll() -> [DMABUFImage] {
     images.indices.compactMap { images[$0].take() }
+  }
+}
+
+/// Which memory each place for addresses holds, and held last.
+///
+/// videobuf2 pins the pages behind an address when it comes to a place and keeps them until another
+/// address or length comes there (`__prepare_userptr`). Memory that was freed and allocated again has the
+/// same address and other pages: at a place that held that address before, the driver would encode
+/// the old picture.
+package struct PointerTable: Sendable {
+  private struct Place {
+    /// What the driver may have pinned.
+    var addresses = PlaneAddresses()
+    /// The identity of the memory that was there; nil for the place's own bounce buffer.
+    var owner: UInt64?
+    var memory: FrameMemory?
+    var bounce: BounceBuffer?
+  }
+
+  private var places: [Place]
+
+  package init(count: Int) { places = Array(repeating: Place(), count: count) }
+
+  /// Whether the driver would read what it pinned at this place before instead of this memory.
+  package func isStale(_ index: Int, _ addresses: PlaneAddresses, owner: UInt64) -> Bool {
+    places[index].owner != owner && places[index].addresses.meets(addresses)
+  }
+
+  /// Keeps memory while the driver reads it.
+  package mutating func attach(_ memory: FrameMemory, at addresses: PlaneAddresses, to index: Int) {
+    places[index].addresses = addresses
+    places[index].owner = memory.identity
+    places[index].memory = memory
+  }
+
+  /// The place's own buffer, if it has one yet.
+  package func bounce(_ index: Int) -> BounceBuffer? { places[index].bounce }
+
+  /// Notes that the driver reads the place's own buffer.
+  package mutating func attach(_ bounce: BounceBuffer, to index: Int) {
+    places[index].bounce = bounce
+    places[index].addresses = bounce.addresses
+    places[index].owner = nil
+  }
+
+  /// Gives memory back; the caller drops it outside the lock, since its owner is told then.
+  package mutating func detach(_ index: Int) -> FrameMemory? {
+    guard places.indices.contains(index) else { return nil }
+    return places[index].memory.take()
+  }
+
+  /// Gives all memory back; what the driver has pinned stays known.
+  package mutating func detachAll() -> [FrameMemory] {
+    places.indices.compactMap { places[$0].memory.take() }
   }
 }

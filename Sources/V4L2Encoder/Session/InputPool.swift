@@ -34,6 +34,16 @@ package struct InputPool: Sendable {
     return index
   }
 
+  /// Gives a reserved buffer back for a free one that fits better; nil when there is none.
+  package mutating func exchange(_ index: Int, where isFit: (Int) -> Bool) -> Int? {
+    guard let position = freeList.lastIndex(where: isFit) else { return nil }
+    let other = freeList[position]
+    freeList[position] = index
+    holders[index] = .free
+    holders[other] = .writer
+    return other
+  }
+
   /// The writer gives the buffer to the driver.
   ///
   /// Called before QBUF, since the driver may be done before QBUF returns.

@@ -160,7 +160,7 @@ package struct Negotiator {
 
   /// A producer's lines and rows are asked for, so that the driver can read its frames in place.
   func applyProducerLayout(to format: inout QueueFormat) {
-    guard case .dmabuf(let planes) = configuration.inputMemory, let luma = planes.first,
+    guard let planes = configuration.inputMemory.planes, let luma = planes.first,
       luma.bytesPerLine > 0
     else { return }
     for plane in format.planes.indices {
@@ -175,12 +175,19 @@ package struct Negotiator {
 
   /// Decides once whether frames are read in place; if not, why.
   mutating func decideOnZeroCopy(_ writer: FrameWriter) {
-    guard case .dmabuf(let planes) = configuration.inputMemory else { return }
-    guard let refusal = writer.importRefusal(planes) else {
+    let refusal: String?
+    switch configuration.inputMemory {
+    case .copied: return
+    case .dmabuf(let planes): refusal = writer.importRefusal(planes)
+    // How much memory there is, is known with each frame.
+    case .userPointer(let planes):
+      refusal = writer.addressRefusal(planes, offset: 0, byteCount: .max / 2)
+    }
+    guard let refusal else {
       report.isZeroCopy = true
       return
     }
-    note("DMABUF frames are copied: \(refusal)")
+    note("frames are copied: \(refusal)")
   }
 
   func sizeRefusal(granted: VideoSize, _ format: PixelFormat) -> String {

@@ -1,9 +1,17 @@
 internal import Glibc
+internal import Synchronization
 
 /// Bytes that hold raw pictures: allocated here, or lent by somebody who is told of their release.
 @safe public final class FrameMemory: Sendable {
+  /// What memory made here is aligned to: what videobuf2-dma-contig (`vb2_dc_get_userptr`) asks of
+  /// an address on arm64, the largest of `dma_get_cache_alignment`.
+  package static let alignment = 128
+  private static let made = Atomic<UInt64>(0)
+
   /// How many bytes there are.
   public let byteCount: Int
+  /// No other memory of this process ever has this number, while an address comes again.
+  package let identity = FrameMemory.made.add(1, ordering: .relaxed).newValue
   // Never reassigned; what lies behind it is written only before the memory is shared, or by an
   // owner who promised so in `init(unsafeStart:)`.
   private nonisolated(unsafe) let base: UnsafeMutableRawPointer
@@ -15,9 +23,9 @@ internal import Glibc
   public init<Failure: Error>(
     byteCount: Int, fill: (inout MutableRawSpan) throws(Failure) -> Void
   ) throws(Failure) {
-    // 64: one cache line, and what the widest vector loads like.
     let byteCount = max(byteCount, 0)
-    unsafe self.base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+    unsafe self.base = UnsafeMutableRawPointer.allocate(
+      byteCount: max(byteCount, 1), alignment: FrameMemory.alignment)
     self.byteCount = byteCount
     self.release = nil
     unsafe memset(base, 0, byteCount)
