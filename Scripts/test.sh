@@ -13,6 +13,41 @@ else
   printf 'not root, or no /dev/fuse: the tests of the device file will be skipped\n'
 fi
 
+# Why the kernel's drivers cannot be tested here; empty when they can.
+without_kernel() {
+  local ID='' VERSION_ID=''
+  if [ -r /etc/os-release ]; then source /etc/os-release; fi
+  if [ -n "${WITHOUT_KERNEL:-}" ]; then
+    printf 'WITHOUT_KERNEL is set'
+  elif [ "$ID $VERSION_ID" != 'debian 12' ] || [ "$(dpkg --print-architecture)" != amd64 ]; then
+    printf 'this is not Debian 12 on amd64, whose kernel and drivers they need'
+  elif [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
+    printf 'neither root nor sudo without a password, to install QEMU and kernel headers'
+  fi
+}
+
+work=$(mktemp -d)
+kernel_setup=
+finish() {
+  if [ -n "$kernel_setup" ]; then kill "$kernel_setup" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+reason=$(without_kernel)
+if [ -z "$reason" ]; then
+  # What it downloads comes while the tests are compiled.
+  Scripts/kernel/setup.sh </dev/null >"$work/kernel-setup" 2>&1 &
+  kernel_setup=$!
+elif [ "${CI:-}" = true ]; then
+  printf 'the tests of the kernel drivers cannot run: %s\n' "$reason" >&2
+  exit 69 # EX_UNAVAILABLE
+else
+  printf 'the tests of the kernel drivers will be skipped: %s\n' "$reason"
+fi
+
 step "formatting"
 swift format lint --strict --parallel --recursive Sources Tests Examples Package.swift
 
@@ -20,8 +55,7 @@ step "build, warnings are errors"
 swift build --build-tests "${strict[@]}"
 
 step "tests"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$work/tests
 status=0
 # One after the other: hundreds at once on two cores would miss their own deadlines, and little is
 # won, since most of them wait for other processes. The limit is for a runner that hangs itself.
@@ -31,6 +65,19 @@ if [ "$status" -ne 0 ]; then
   printf '\n== failed tests\n'
   grep -E '^✘|error:' "$log" | tail -n 40 || true
   exit "$status"
+fi
+
+if [ -n "$kernel_setup" ]; then
+  step "the machine for the kernel drivers"
+  status=0
+  wait "$kernel_setup" || status=$?
+  kernel_setup=
+  if [ "$status" -ne 0 ]; then
+    cat "$work/kernel-setup" >&2
+    exit "$status"
+  fi
+  tail -n 1 "$work/kernel-setup"
+  Scripts/kernel/test.sh --built
 fi
 
 step "build without the GPL codec"

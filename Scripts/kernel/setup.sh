@@ -11,21 +11,33 @@ here=$package/Scripts/kernel
 find_kernel
 [ -n "$version" ] || fail "linux-headers-amd64 is no 6.1 kernel; these tests need Debian 12"
 
+download_image() {
+  mkdir -p "$home"
+  (cd "$home" && apt-get -o APT::Sandbox::User=root download -q "linux-image-$release=$version") \
+    >"$home/download.log" 2>&1
+}
+
 # Debian's archive keeps only the newest security update, so that the image of headers installed
 # a while ago may be gone; then both are renewed.
 fetch_image() {
-  say "downloading linux-image-$release $version"
-  mkdir -p "$home"
-  if (cd "$home" && apt-get -o APT::Sandbox::User=root download -q "linux-image-$release=$version" >&2); then return; fi
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
-  "${as_root[@]}" apt-get update -q >&2
-  "${as_root[@]}" apt-get install -q -y --no-install-recommends \
-    linux-headers-amd64 linux-source-6.1 >&2
+  say "downloading linux-image-$release $version"
+  if download_image; then return; fi
+  say "not found there any more; updating the headers"
+  "${as_root[@]}" apt-get update -q </dev/null >"$home/download.log" 2>&1 || fail_download
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+    --no-install-recommends linux-headers-amd64 linux-source-6.1 </dev/null \
+    >"$home/download.log" 2>&1 || fail_download
   rm -rf "$home"
   find_kernel
-  mkdir -p "$home"
-  (cd "$home" && apt-get -o APT::Sandbox::User=root download -q "linux-image-$release=$version" >&2)
+  download_image || fail_download
+}
+
+fail_download() {
+  fail "cannot download linux-image-$release from Debian's archive; look to the network and" \
+    "/etc/apt/sources.list, then run it again:" \
+    "$(grep -E '^(E|Err|W):?' "$home/download.log" | tail -n 1)"
 }
 
 unpack_image() {

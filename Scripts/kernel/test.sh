@@ -2,10 +2,14 @@
 # Builds the tests on the host and runs those of the real kernel in the guest, once for each
 # planar API of vicodec.
 #
-#   Scripts/kernel/test.sh [FILTER]     FILTER is a regular expression, KernelTests by default
+#   Scripts/kernel/test.sh [--built] [FILTER]
+#
+# FILTER is a regular expression, KernelTests by default; --built takes the tests as they are.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 here=$package/Scripts/kernel
+built=0
+if [ "${1:-}" = --built ]; then built=1 && shift; fi
 filter=${1:-KernelTests}
 
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
@@ -13,9 +17,11 @@ step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 step "the guest"
 "$here/setup.sh"
 
-step "build"
 cd "$package"
-swift build --build-tests
+if [ "$built" -eq 0 ]; then
+  step "build"
+  swift build --build-tests
+fi
 bundle=$(swift build --show-bin-path)/swift-v4l2-encoderPackageTests.xctest
 
 "$here/clips.sh"
@@ -25,18 +31,44 @@ run() {
     "$bundle" --testing-library swift-testing --filter "$filter"
 }
 
-# Both at once, as one guest does not fill two processors; one after the other to be read.
-step "vicodec multiplanar=0"
-log=$(mktemp)
-run 1 >"$log" 2>&1 &
-other=$!
-trap 'kill "$other" 2>/dev/null || true; rm -f "$log"' EXIT
+logs=$(mktemp -d)
+other=
+finish() {
+  if [ -n "$other" ]; then kill "$other" 2>/dev/null || true; fi
+  rm -rf "$logs"
+}
+trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# Both at once, as one guest does not fill two processors; one after the other to be read.
+step "vicodec multiplanar=0"
+run 1 >"$logs/1" 2>&1 &
+other=$!
 status=0
-run 0 || status=$?
+run 0 2>&1 | tee "$logs/0" || status=$?
 step "vicodec multiplanar=1"
 wait "$other" || status=$?
-cat "$log"
-[ "$status" -eq 0 ] || exit "$status"
+other=
+cat "$logs/1"
+
+# Failed tests, and those that began and never ended, by name.
+if [ "$status" -ne 0 ]; then
+  for multiplanar in 0 1; do
+    awk -v "where=vicodec multiplanar=$multiplanar" '
+      /^◇ Test (case|run) / { next }
+      /^◇ Test .* started\.$/ { sub(/^◇ /, ""); sub(/ started\.$/, ""); open[$0] = 1 }
+      /^(✔|✘) Test / {
+        name = $0
+        sub(/^[^ ]* /, "", name)
+        sub(/ (with [0-9]+ test cases? )?((passed|failed) after|recorded an issue) .*$/, "", name)
+        delete open[name]
+      }
+      /^✘ (Test|Suite) .* failed after/ { print where ": " $0 }
+      END { for (name in open) print where ": never ended: " name }' "$logs/$multiplanar"
+  done | sort >"$logs/failed"
+  step "failed"
+  cat "$logs/failed"
+  exit "$status"
+fi
 step "all passed"

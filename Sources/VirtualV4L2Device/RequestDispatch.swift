@@ -94,6 +94,9 @@ extension HandleState {
     // In the kernel these mean composing for an OUTPUT queue, which an encoder has not.
     case CV4L2_VIDIOC_G_CROP, CV4L2_VIDIOC_S_CROP, CV4L2_VIDIOC_CROPCAP: -EINVAL
     case CV4L2_VIDIOC_G_PARM: getParameters(&argument.as(v4l2_streamparm.self).pointee)
+    // Only a kernel driver makes DMABUFs of its memory: nobody could import a memfd as one, and
+    // udmabuf, which turns one into the other, is not in Debian's kernels.
+    case CV4L2_VIDIOC_EXPBUF: -ENOTTY
     case CV4L2_VIDIOC_S_PARM: setParameters(&argument.as(v4l2_streamparm.self).pointee)
     case CV4L2_VIDIOC_G_PRIORITY:
       {

@@ -240,4 +240,24 @@ import VirtualV4L2Device
     await encoder.close()
     #expect(try await reader.value.count == 8)
   }
+
+  @Test("a device that exports nothing says so, and the buffer stays usable")
+  func noExport() async throws {
+    let encoder = try await H264Encoder.open(
+      Harness.configuration(), on: .virtual(Harness.device()))
+    let reader = Harness.collect(encoder.packets)
+    let buffer = try await encoder.nextInputBuffer()
+    do throws(EncoderError) {
+      _ = try buffer.dmabufPlanes()
+      Issue.record("exported")
+    } catch {
+      #expect(error.code == .unsupported && error.operation == "VIDIOC_EXPBUF")
+      #expect(error.message.contains("exports no input buffers"))
+    }
+    try await encoder.encode(
+      buffer, presentationTime: 0, duration: 1, options: FrameOptions())
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.count == 1)
+  }
 }

@@ -6,7 +6,8 @@ import V4L2Encoder
 extension KernelTests {
   /// vivid's pictures, read by vicodec where they are.
   @Suite(.timeLimit(.minutes(3))) struct Capture {
-    private let size = VideoSize(width: 1280, height: 720)
+    // vicodec pads no row of it.
+    private let size = VideoSize(width: 640, height: 480)
 
     private func camera(_ change: (inout CaptureConfiguration) -> Void = { _ in }) async throws
       -> CaptureSource
@@ -19,9 +20,8 @@ extension KernelTests {
       return try await CaptureSource.open(configuration, on: .path(report.path))
     }
 
-    /// What this process has written into memory files and devices, which mapped copies are not:
-    /// so also the mappings of the encoder's input buffers are counted.
-    private func mappedInputBytes() throws -> Int {
+    /// The bytes of video buffers and DMABUFs that this process could read or write.
+    private func mappedBytes() throws -> Int {
       try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
         .split(separator: "\n").filter { $0.contains("/dev/video") || $0.contains("dmabuf") }
         .reduce(0) { sum, line in
@@ -68,12 +68,13 @@ extension KernelTests {
         try await encoder.encode(captured.frame)
         if passage.times.count == count { break }
       }
-      passage.mappedBytes = try mappedInputBytes()
+      passage.mappedBytes = try mappedBytes()
       try await encoder.drain()
       passage.statistics = encoder.statistics
       await encoder.close()
       await camera.close()
-      #expect(camera.framesLost == passage.framesLost)
+      // It may have lost others since the last that was read.
+      #expect(camera.framesLost >= passage.framesLost)
       passage.packets = try await reader.value
       passage.events = events.withLock { $0 }
       return passage

@@ -48,6 +48,27 @@ public struct InputBuffer: ~Copyable, Sendable {
     return try memory.withMutableBytes(ofPlane: layout.memoryPlane, range, body)
   }
 
+  /// The buffer as DMABUFs (VIDIOC_EXPBUF), for a GPU or another device to render into.
+  ///
+  /// The descriptors are the encoder's. They are made at the first call for a buffer, stay the same
+  /// whenever that buffer is lent again, and are closed when the encoder is closed and the loan is
+  /// over; a duplicate (dup) and whatever imported the DMABUF keep its memory longer. Whoever
+  /// renders must have finished before the buffer is encoded: no fence is waited for, and a
+  /// processor that writes through a mapping brackets that with DMA_BUF_IOCTL_SYNC.
+  ///
+  /// - Returns: the colour planes in the format's order.
+  /// - Throws: `unsupported` when the driver exports no buffers, `closed` or whatever else ended
+  ///   the encoder.
+  public func dmabufPlanes() throws(EncoderError) -> [DMABUFPlane] {
+    guard let engine else { return [] }
+    let exported = try engine.export(memory)
+    return engine.writer.layout.planes.map { plane in
+      DMABUFPlane(
+        descriptor: exported.descriptors[plane.memoryPlane], offset: plane.offset,
+        bytesPerLine: plane.bytesPerLine)
+    }
+  }
+
   /// Ends the loan without giving the buffer back.
   consuming func redeem() -> Int? {
     guard engine != nil else { return nil }

@@ -7,6 +7,9 @@
   package static let maximumPlaneCount = 3
 
   private let handle: any DeviceHandle
+  private let bufferType: UInt32
+  private let index: Int
+  private let exported = Locked<ExportedBuffer?>(nil)
   package let planeLengths: [Int]
   // Set once in `init`; who may touch the bytes is decided by the buffer's holder in `InputPool`,
   // or by the driver having given the buffer back.
@@ -16,6 +19,8 @@
     handle: any DeviceHandle, bufferType: UInt32, index: Int, planes: [BufferPlane]
   ) throws(Errno) {
     self.handle = handle
+    self.bufferType = bufferType
+    self.index = index
     var addresses: [UnsafeMutableRawPointer] = unsafe []
     for (number, plane) in planes.enumerated() {
       let identity = PlaneIdentity(
@@ -43,6 +48,17 @@
   /// The first byte of a memory plane.
   @unsafe package func address(ofPlane plane: Int) -> UnsafeMutableRawPointer {
     unsafe addresses[plane]
+  }
+
+  /// The buffer's memory planes as DMABUFs, exported at the first call and closed with the buffer.
+  package func export() throws(Errno) -> ExportedBuffer {
+    try exported.withLock { known throws(Errno) in
+      if let known { return known }
+      let new = try ExportedBuffer(
+        handle: handle, bufferType: bufferType, index: index, planeCount: planeLengths.count)
+      known = new
+      return new
+    }
   }
 
   /// Lends the first plane for reading; `giveBack` is called when nobody reads it any more.

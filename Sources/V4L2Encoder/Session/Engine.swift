@@ -147,6 +147,22 @@ final class Engine: Sendable {
     return (index, buffers[index])
   }
 
+  /// Exports a buffer that is on loan.
+  func export(_ memory: MappedBuffer) throws(EncoderError) -> ExportedBuffer {
+    if let error = core.withLock({ $0.machine.terminalError }) { throw error }
+    do throws(Errno) {
+      return try memory.export()
+    } catch {
+      guard error == .notSupported || error == .invalidArgument else {
+        throw EncoderError(
+          "VIDIOC_EXPBUF", error, device: device.path, while: "exporting a buffer")
+      }
+      throw EncoderError(
+        .unsupported, operation: "VIDIOC_EXPBUF", errno: error,
+        "\(device.path) exports no input buffers as DMABUFs; write into their memory instead")
+    }
+  }
+
   /// Takes a buffer back that was not used.
   func giveBack(_ index: Int) {
     core.withLock { core in core.pool.release(index) }
