@@ -31,6 +31,8 @@ final class EncodeEvents: Sendable {
       console.warning("the driver cannot read frames in place (\(errno)); they are copied")
     case .frameCopied(let reason):
       console.warning("a frame is copied instead of being read in place: \(reason)")
+    case .parameterSetsChanged(let time):
+      console.detail("from frame \(time) on the stream has other parameter sets")
     case .streamSizeDiffers(let size):
       console.warning("the driver encodes \(size) instead of the size that was asked for")
     }

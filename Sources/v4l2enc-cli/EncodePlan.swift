@@ -27,6 +27,7 @@ struct EncodePlan {
     configuration.profile = try Self.profile(options, codec)
     configuration.level = try Self.level(options, codec)
     configuration.quantizer = try Self.quantizer(options)
+    configuration.measuresQuantizer = options.statisticsPath != nil
     configuration.oddSizes = options.cropsOddSizes ? .crop : .refuse
     if let range = input.colorRange { configuration.color.range = range }
     // What is asked for by name comes last and wins.

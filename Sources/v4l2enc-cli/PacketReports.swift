@@ -80,12 +80,22 @@ struct PacketReports: Sendable {
       ("corrupt", .boolean(packet.isCorrupt)),
       ("time_inferred", .boolean(packet.isTimeInferred)),
       ("latency_us", .number(packet.latency.inMicroseconds)),
+      ("qp", packet.averageQuantizer.map { .literal(quantizer($0)) } ?? .null),
     ]
     if let origin {
       members.append(("sequence", .number(Int(origin.sequence))))
       members.append(("lost_before", .number(origin.lostBefore)))
     }
     return JSON.object(members).text
+  }
+}
+
+extension PacketReports {
+  /// A mean of quantizers with two decimals.
+  static func quantizer(_ mean: Double) -> String {
+    let hundredths = Int((mean * 100).rounded())
+    let digits = "\(hundredths.magnitude / 100).\(Units.padded(Int(hundredths.magnitude) % 100, 2))"
+    return hundredths < 0 ? "-" + digits : digits
   }
 }
 

@@ -56,6 +56,7 @@ import V4L2Encoder
       var index, pts, dts, duration, bytes, latency_us: Int
       var pts_ms: Double
       var key, parameter_sets, corrupt, time_inferred: Bool
+      var qp: Double
     }
     let text = String(decoding: contents(statistics), as: UTF8.self)
     let lines = try text.split(separator: "\n").map {
@@ -67,6 +68,7 @@ import V4L2Encoder
     #expect(lines.filter(\.key).map(\.index) == [0, 10, 20])
     #expect(lines.filter(\.key).map(\.parameter_sets) == [true, true, true])
     #expect(lines.allSatisfy { $0.duration == 1 && !$0.corrupt && !$0.time_inferred })
+    #expect(lines.allSatisfy { (10...51).contains($0.qp) })
     let expected =
       ["# timestamp format v2"]
       + (0..<30).map { PacketReports.milliseconds(Int64($0), .init(1001, 30000)) }

@@ -36,14 +36,14 @@ import VirtualV4L2Device
   func incompleteParameterSets() throws {
     var assembler = PacketAssembler(codec: .h264)
     let pictureSet: [UInt8] = [0, 0, 0, 1, 0x68, 0xce, 0x38, 0x80]
-    _ = assembler.accept(PacketData(copying: pictureSet + [0, 0, 0, 1, 0x41, 0x9a, 0x80, 1]))
-    let outcome = assembler.accept(PacketData(copying: [0, 0, 0, 1, 0x65, 0x88, 0x80, 1]))
-    guard case .picture(_, let isKeyFrame, let hasParameterSets) = outcome else {
+    _ = assembler.accept(PacketBuffer(copying: pictureSet + [0, 0, 0, 1, 0x41, 0x9a, 0x80, 1]))
+    let outcome = assembler.accept(PacketBuffer(copying: [0, 0, 0, 1, 0x65, 0x88, 0x80, 1]))
+    guard case .picture(let unit) = outcome else {
       Issue.record("no picture")
       return
     }
-    #expect(isKeyFrame)
-    #expect(!hasParameterSets)
+    #expect(unit.isKeyFrame)
+    #expect(!unit.hasParameterSets)
   }
 
   @Test func aLevelThatDoesNotAllowTheRateIsReportedThoughNoneDoes() async throws {

@@ -8,8 +8,9 @@ import VirtualV4L2Device
 @Suite(.timeLimit(.minutes(1))) struct MailboxTests {
   private func packet(_ time: Int64, _ data: PacketData) -> EncodedPacket {
     EncodedPacket(
-      data: data, presentationTime: time, decodeTime: time, duration: 1, isKeyFrame: false,
-      hasParameterSets: false, isCorrupt: false, isTimeInferred: false, latency: .zero)
+      AccessUnit(codec: .h264, data: data, isKeyFrame: false, hasParameterSets: false),
+      presentationTime: time, decodeTime: time, duration: 1, isCorrupt: false,
+      isTimeInferred: false, latency: .zero)
   }
 
   /// A reference that does not keep its object alive.

@@ -23,13 +23,20 @@ enum BitstreamSamples {
   /// Units behind start codes of four bytes.
   static func stream(_ units: [UInt8]...) -> [UInt8] { units.flatMap { [0, 0, 0, 1] + $0 } }
 
+  /// Units behind lengths of four bytes; none is longer than 255 bytes.
+  static func prefixed(_ units: [[UInt8]]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for unit in units { bytes += [0, 0, 0, UInt8(unit.count)] + unit }
+    return bytes
+  }
+
   static func inspect(_ bytes: [UInt8], _ codec: VideoCodec) -> AccessUnitInfo {
     AccessUnitInspector.inspect(bytes.span.bytes, codec: codec)
   }
 
-  static func units(_ bytes: [UInt8]) -> [NALUnit] {
-    var result: [NALUnit] = []
-    var units = NALUnits(bytes.span.bytes)
+  static func units(_ bytes: [UInt8]) -> [AnnexBUnit] {
+    var result: [AnnexBUnit] = []
+    var units = AnnexBUnits(bytes.span.bytes)
     while let unit = units.next() { result.append(unit) }
     return result
   }

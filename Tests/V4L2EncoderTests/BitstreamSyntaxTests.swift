@@ -119,6 +119,30 @@ struct BitWriter {
     }
   }
 
+  /// Three sub-layers: a fixed rate, a rate fixed in this sequence, low delay.
+  static func writeReferenceDecoder(_ writer: inout BitWriter) {
+    writer.write(0b11, bits: 2)  // of NAL units and of slices
+    writer.flag(true)
+    writer.write(0x5_5555, bits: 19)  // parts of pictures
+    writer.write(0x12, bits: 8)
+    writer.write(0x3, bits: 4)
+    writer.write(0x1234, bits: 15)
+    func writeSchedules(_ count: Int) {
+      for _ in 0..<2 * count {
+        writer.unsigned(1000, 2000, 3000, 4000)
+        writer.flag(true)
+      }
+    }
+    writer.flag(true)
+    writer.unsigned(3, 1)  // duration, two schedules
+    writeSchedules(2)
+    writer.write(0b01, bits: 2)
+    writer.unsigned(5, 0)
+    writeSchedules(1)
+    writer.write(0b001, bits: 3)
+    writeSchedules(1)
+  }
+
   @Test func hevcWithEveryOption() throws {
     var writer = Self.startHEVC()
     Self.writeScalingLists(&writer)
@@ -133,10 +157,11 @@ struct BitWriter {
       writer.unsigned(0)
       writer.flag(true)
     }
-    // Predicted from a set of three pictures: four decisions, three pictures kept.
+    // Predicted from a set of three pictures: four decisions, three pictures kept, none of which is
+    // the current one, at distance zero.
     writer.flag(true)
     writer.flag(false)
-    writer.unsigned(1)
+    writer.unsigned(4)
     writer.flag(true)
     writer.write(0b01, bits: 2)
     writer.write(0b00, bits: 2)
@@ -164,7 +189,16 @@ struct BitWriter {
     writer.flag(true)
     writer.unsigned(0, 1, 2, 3)  // display window
     Self.writeTiming(&writer)
+    writer.flag(true)
+    writer.unsigned(0)  // ticks from picture to picture
+    writer.flag(true)
+    Self.writeReferenceDecoder(&writer)
+    writer.flag(true)
+    writer.write(0b111, bits: 3)
+    writer.unsigned(257)  // least part of a picture
     let set = try #require(BitstreamSamples.parse([0x42, 1] + writer.payload, .hevc))
+    #expect(set.minimumSpatialSegmentation == 257)
+    #expect(set.lumaBitDepth == 10 && set.chromaBitDepth == 10)
     #expect(set.id == 7 && set.profile == 2 && set.level == 153 && set.chromaFormat == 2)
     #expect(set.codedSize == VideoSize(width: 1928, height: 1088))
     #expect(set.visibleSize == VideoSize(width: 1920, height: 1080))

@@ -44,11 +44,11 @@ import V4L2Encoder
   func assembling() throws {
     var assembler = PacketAssembler(codec: .fwht)
     func accept(_ bytes: [UInt8]) throws -> (key: Bool, sets: Bool, data: [UInt8]) {
-      let outcome = assembler.accept(PacketData(copying: bytes))
-      guard case .picture(let data, let key, let sets) = outcome else {
+      let outcome = assembler.accept(PacketBuffer(copying: bytes))
+      guard case .picture(let unit) = outcome else {
         throw FWHTHeaderMissing()
       }
-      return (key, sets, data.array)
+      return (unit.isKeyFrame, unit.hasParameterSets, unit.data.array)
     }
     #expect(try accept(Self.keyFrame) == (true, true, Self.keyFrame))
     #expect(assembler.streamSize == VideoSize(width: 1280, height: 720))
@@ -83,6 +83,22 @@ import V4L2Encoder
       size: VideoSize(width: 1280, height: 720), rateControl: .constantQuantizer(20))
     #expect(throws: Never.self) { try ConfigurationCheck.validate(configuration, for: .fwht) }
     configuration.bidirectionalFrames = 1
+    #expect(throws: EncoderError.self) {
+      try ConfigurationCheck.validate(configuration, for: .fwht)
+    }
+  }
+
+  @Test func nalUnitsAreRefused() {
+    var configuration = EncoderConfiguration(
+      size: VideoSize(width: 1280, height: 720), rateControl: .constantQuantizer(20))
+    configuration.measuresQuantizer = true
+    #expect(throws: Never.self) { try ConfigurationCheck.validate(configuration, for: .fwht) }
+    configuration.accessUnitDelimiters = true
+    #expect(throws: EncoderError.self) {
+      try ConfigurationCheck.validate(configuration, for: .fwht)
+    }
+    configuration.accessUnitDelimiters = false
+    configuration.bitstreamForm = .lengthPrefixed(parameterSets: .inBand)
     #expect(throws: EncoderError.self) {
       try ConfigurationCheck.validate(configuration, for: .fwht)
     }

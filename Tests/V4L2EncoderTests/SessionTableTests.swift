@@ -106,8 +106,10 @@ import Testing
 @Suite struct PacketMailboxTests {
   private func packet(_ time: Int64) -> EncodedPacket {
     EncodedPacket(
-      data: PacketData(copying: [0, 0, 0, 1]), presentationTime: time, decodeTime: time,
-      duration: 1, isKeyFrame: false, hasParameterSets: false, isCorrupt: false,
+      AccessUnit(
+        codec: .h264, data: PacketData(copying: [0, 0, 0, 1]), isKeyFrame: false,
+        hasParameterSets: false),
+      presentationTime: time, decodeTime: time, duration: 1, isCorrupt: false,
       isTimeInferred: false, latency: .zero)
   }
 

@@ -1,7 +1,6 @@
-/// One encoded picture: an access unit in Annex B byte stream form, or a FWHT frame.
+/// One encoded picture: an access unit in the form of `bitstreamForm`, or a FWHT frame.
 public struct EncodedPacket: Sendable {
-  /// The encoded bytes, starting with a start code, or with a FWHT header.
-  public let data: PacketData
+  private let unit: AccessUnit
   /// When the picture is shown: the frame's own value, in units of the encoder's `timeBase`.
   public let presentationTime: Int64
   /// When the access unit is to be decoded, in units of the encoder's `timeBase`; never decreases
@@ -9,26 +8,60 @@ public struct EncodedPacket: Sendable {
   public let decodeTime: Int64
   /// How long the picture is shown, in units of the encoder's `timeBase`.
   public let duration: Int64
-  /// Whether decoding can start here: an IDR or intra picture, read from the bitstream.
-  public let isKeyFrame: Bool
-  /// Whether the packet starts with the parameter sets a decoder needs.
-  public let hasParameterSets: Bool
   /// Whether the driver marked the data as spoiled (`V4L2_BUF_FLAG_ERROR`).
   public let isCorrupt: Bool
   /// Whether the driver did not copy the time, so that it was taken from the order of the frames.
   public let isTimeInferred: Bool
   /// From `encode` to the packet's arrival.
   public let latency: Duration
+
+  package init(
+    _ unit: AccessUnit, presentationTime: Int64, decodeTime: Int64, duration: Int64,
+    isCorrupt: Bool, isTimeInferred: Bool, latency: Duration
+  ) {
+    self.unit = unit
+    self.presentationTime = presentationTime
+    self.decodeTime = decodeTime
+    self.duration = duration
+    self.isCorrupt = isCorrupt
+    self.isTimeInferred = isTimeInferred
+    self.latency = latency
+  }
 }
 
 extension EncodedPacket {
+  /// The encoded bytes, starting with a start code, a length or a FWHT header.
+  public var data: PacketData { unit.data }
+  /// The codec of the bytes.
+  public var codec: VideoCodec { unit.codec }
+  /// How the NAL units are told apart, as the configuration asked for.
+  public var bitstreamForm: BitstreamForm { unit.form }
+  /// Whether decoding can start here: an IDR or intra picture, read from the bitstream.
+  public var isKeyFrame: Bool { unit.isKeyFrame }
+  /// Whether the packet starts with the parameter sets a decoder needs.
+  public var hasParameterSets: Bool { unit.hasParameterSets }
+  /// What a decoder of the length-prefixed form must know first, and containers store.
+  ///
+  /// Every key frame has it, in each form, and so has a packet from which on it is another one; nil
+  /// between, for FWHT, and while the driver has not written all parameter sets.
+  public var configurationRecord: ConfigurationRecord? { unit.configurationRecord }
+  /// The mean of the quantizers that the picture's slices start from (`SliceQPY` of ITU-T H.264,
+  /// 7.4.3, and `SliceQpY` of ITU-T H.265, 7.4.7.1).
+  ///
+  /// Blocks may deviate from their slice. Nil unless `measuresQuantizer` asked for it, for FWHT, and
+  /// for slices that cannot be read.
+  public var averageQuantizer: Double? { unit.averageQuantizer }
+  /// The NAL units, found in place; none in a FWHT frame.
+  public var nalUnits: NALUnitSequence {
+    NALUnitSequence(unit.data, codec: unit.codec, form: unit.form)
+  }
   /// How many bytes the packet has.
-  public var byteCount: Int { data.byteCount }
+  public var byteCount: Int { unit.data.byteCount }
   /// The encoded bytes, readable while the packet is held.
   public var bytes: RawSpan {
     @_lifetime(borrow self)
     get {
-      let span = data.bytes
+      let span = unit.data.bytes
       return span
     }
   }

@@ -120,6 +120,15 @@ public struct EncoderConfiguration: Hashable, Sendable {
   public var packetCapacity: Int
   /// How long things may take.
   public var deadlines: Deadlines
+  /// How the NAL units of packets are told apart.
+  public var bitstreamForm: BitstreamForm
+  /// Whether every picture begins with an access unit delimiter, which MPEG transport streams and
+  /// HLS want.
+  ///
+  /// They come from the driver where it writes them, from the library otherwise.
+  public var accessUnitDelimiters: Bool
+  /// Whether ``EncodedPacket/averageQuantizer`` is read from the slices of every picture.
+  public var measuresQuantizer: Bool
   /// Controls set after all others.
   public var additionalControls: [ControlSetting]
 
@@ -150,6 +159,9 @@ public struct EncoderConfiguration: Hashable, Sendable {
     self.outputBuffers = 4
     self.packetCapacity = 64
     self.deadlines = Deadlines()
+    self.bitstreamForm = .annexB
+    self.accessUnitDelimiters = false
+    self.measuresQuantizer = false
     self.additionalControls = []
   }
 }

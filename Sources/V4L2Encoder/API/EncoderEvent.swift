@@ -11,6 +11,9 @@ public enum EncoderEvent: Hashable, Sendable {
   /// A frame was copied, for this reason, which the driver was to read where it is; said for the
   /// first such frame only.
   case frameCopied(String)
+  /// From the picture of this frame on, other parameter sets are in force; its packet has the new
+  /// `configurationRecord`.
+  case parameterSetsChanged(presentationTime: Int64)
   /// The stream's own size differs from the configured one.
   case streamSizeDiffers(VideoSize)
 }

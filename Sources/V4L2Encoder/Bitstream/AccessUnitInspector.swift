@@ -13,7 +13,9 @@ package struct AccessUnitInfo: Hashable, Sendable {
   /// Where the parameter sets before the picture are, from the first one's start code to the last
   /// one's end; empty when there are none.
   package var parameterSets: Range<Int> = 0..<0
-  /// Whether the access unit begins with an access unit delimiter.
+  /// Whether there is an access unit delimiter before the picture.
+  package var hasDelimiter = false
+  /// Whether the access unit begins with one.
   package var beginsWithDelimiter = false
   /// Where parameter sets may be inserted: behind the delimiter, else at the start.
   package var insertionOffset = 0
@@ -31,6 +33,11 @@ package struct AccessUnitInfo: Hashable, Sendable {
     case .hevc: hasSPS && hasPPS && hasVPS
     case .fwht: true
     }
+  }
+
+  /// Notes that all known parameter sets were put in front of the picture.
+  mutating func parameterSetsInserted(areComplete: Bool) {
+    (hasVPS, hasSPS, hasPPS) = (areComplete, areComplete, areComplete)
   }
 
   /// Whether there is any parameter set before the picture.
@@ -78,10 +85,13 @@ package enum AccessUnitInspector {
       case .videoParameterSet: info.hasVPS = true
       case .sequenceParameterSet: info.hasSPS = true
       case .pictureParameterSet: info.hasPPS = true
-      case .delimiter where isFirst:
-        info.beginsWithDelimiter = true
-        info.insertionOffset = end
-      case .delimiter, .picture, .other: break
+      case .delimiter:
+        info.hasDelimiter = true
+        if isFirst {
+          info.beginsWithDelimiter = true
+          info.insertionOffset = end
+        }
+      case .picture, .other: break
       }
       switch kind {
       case .videoParameterSet, .sequenceParameterSet, .pictureParameterSet:

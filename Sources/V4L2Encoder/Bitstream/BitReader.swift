@@ -68,6 +68,11 @@ struct BitReader: ~Escapable {
     return Int32(truncatingIfNeeded: code & 1 == 1 ? (code + 1) / 2 : -(code / 2))
   }
 
+  /// Bits of a number below `count`, which u(v) fields of indices have.
+  static func bits(for count: Int) -> Int {
+    count > 1 ? Int.bitWidth - (count - 1).leadingZeroBitCount : 0
+  }
+
   private mutating func nextByte() -> UInt8? {
     guard offset < end else { return nil }
     var byte = bytes.byte(at: offset)

@@ -8,6 +8,14 @@ enum NALUnitKind: Hashable, Sendable {
   case picture(isKey: Bool)
   case other
 
+  /// Whether it is one of the sets that decoders need first.
+  var isParameterSet: Bool {
+    switch self {
+    case .videoParameterSet, .sequenceParameterSet, .pictureParameterSet: true
+    case .delimiter, .picture, .other: false
+    }
+  }
+
   /// Reads the type from the first header byte.
   ///
   /// The numbers are those of ITU-T H.264 Table 7-1 and ITU-T H.265 Table 7-1; FWHT has no NAL

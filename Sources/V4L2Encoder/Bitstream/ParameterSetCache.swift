@@ -54,12 +54,17 @@ package struct ParameterSetCache: Sendable {
     else { return false }
     let sets = accessUnit.extracting(info.parameterSets)
     var hasChanged = false
-    var units = NALUnits(sets)
+    var units = AnnexBUnits(sets)
     while let unit = units.next() {
       if store(sets.extracting(unit.header..<unit.end)) { hasChanged = true }
     }
     if hasChanged { bytes = entries.flatMap(\.bytes) }
     return hasChanged
+  }
+
+  /// Whether this set, without its start code, is one of the newest.
+  package func contains(_ set: RawSpan) -> Bool {
+    entries.contains { $0.bytes.holdsAfterStartCode(set) }
   }
 
   /// Forgets everything.

@@ -9,10 +9,12 @@ extension SequenceParameterSet {
     let id = reader.unsigned()
     guard id < 32 else { return nil }
     set.id = Int(id)
-    guard set.readFormat(&reader), readPictureOrder(&reader) else { return nil }
+    var slices = H264SliceSyntax()
+    guard set.readFormat(&reader, &slices), readPictureOrder(&reader, &slices) else { return nil }
     _ = reader.unsigned()  // reference frames
     reader.skip(1)  // gaps in frame numbers
-    guard set.readSize(&reader) else { return nil }
+    guard set.readSize(&reader, &slices) else { return nil }
+    if slices.isPlausible { set.slices = .h264(slices) }
     let hasUsability = reader.bit()
     guard !reader.isExhausted else { return nil }
     // Usability information that breaks off takes nothing away from what was read before.
@@ -27,14 +29,16 @@ extension SequenceParameterSet {
     }
   }
 
-  private mutating func readFormat(_ reader: inout BitReader) -> Bool {
+  private mutating func readFormat(
+    _ reader: inout BitReader, _ slices: inout H264SliceSyntax
+  ) -> Bool {
     guard hasHighSyntax else { return true }
     let format = reader.unsigned()
     guard format <= 3 else { return false }
     chromaFormat = Int(format)
-    if format == 3 { reader.skip(1) }  // separate colour planes
-    _ = reader.unsigned()  // bit depth of luma
-    _ = reader.unsigned()  // bit depth of chroma
+    if format == 3 { slices.hasSeparatePlanes = reader.bit() }
+    slices.hasChroma = format != 0 && !slices.hasSeparatePlanes
+    guard readBitDepths(&reader) else { return false }
     reader.skip(1)  // lossless bypass
     guard reader.bit() else { return true }
     for list in 0..<(format == 3 ? 12 : 8) where reader.bit() {
@@ -53,12 +57,15 @@ extension SequenceParameterSet {
     }
   }
 
-  private static func readPictureOrder(_ reader: inout BitReader) -> Bool {
-    _ = reader.unsigned()  // bits of the frame number
-    switch reader.unsigned() {
-    case 0: _ = reader.unsigned()  // bits of the order count
+  private static func readPictureOrder(
+    _ reader: inout BitReader, _ slices: inout H264SliceSyntax
+  ) -> Bool {
+    slices.frameNumberBits = Int(reader.unsigned()) + 4
+    slices.orderKind = Int(reader.unsigned())
+    switch slices.orderKind {
+    case 0: slices.orderBits = Int(reader.unsigned()) + 4
     case 1:
-      reader.skip(1)
+      slices.hasOrderDeltas = !reader.bit()
       _ = reader.signed()
       _ = reader.signed()
       let cycle = reader.unsigned()
@@ -70,10 +77,13 @@ extension SequenceParameterSet {
     return !reader.isExhausted
   }
 
-  private mutating func readSize(_ reader: inout BitReader) -> Bool {
+  private mutating func readSize(
+    _ reader: inout BitReader, _ slices: inout H264SliceSyntax
+  ) -> Bool {
     let widthInMacroblocks = UInt64(reader.unsigned()) + 1
     let heightInMapUnits = UInt64(reader.unsigned()) + 1
     let onlyFrames = reader.bit()
+    slices.mayHaveFields = !onlyFrames
     if !onlyFrames { reader.skip(1) }  // macroblock-adaptive frame and field
     reader.skip(1)  // direct 8x8 inference
     let fields: UInt64 = onlyFrames ? 1 : 2

@@ -9,10 +9,9 @@ extension SequenceParameterSet {
     reader.skip(1)  // temporal nesting
     set.readProfile(&reader, subLayers: subLayers)
     let id = reader.unsigned()
-    guard id < 16, set.readSize(&reader) else { return nil }
+    var slices = HEVCSliceSyntax()
+    guard id < 16, set.readSize(&reader, &slices), set.readBitDepths(&reader) else { return nil }
     set.id = Int(id)
-    _ = reader.unsigned()  // bit depth of luma
-    _ = reader.unsigned()  // bit depth of chroma
     let orderBits = reader.unsigned() &+ 4
     let hasAllLayers = reader.bit()
     var depth: UInt32 = 0
@@ -21,15 +20,21 @@ extension SequenceParameterSet {
       depth = reader.unsigned()
       _ = reader.unsigned()
     }
-    for _ in 0..<6 { _ = reader.unsigned() }  // block sizes and depths
+    let smallestBlock = reader.unsigned()
+    let blockSizes = reader.unsigned()
+    for _ in 0..<4 { _ = reader.unsigned() }  // transform sizes and depths
     guard orderBits <= 16, !reader.isExhausted else { return nil }
     if depth <= 16 { set.reorderDepth = Int(depth) }
     // What breaks off from here on takes nothing away from what was read before.
-    guard skipTools(&reader), skipReferences(&reader, orderBits: Int(orderBits)) else {
-      return set
-    }
-    reader.skip(2)  // motion vector prediction, intra smoothing
-    if reader.bit() { set.readUsability(&reader) }
+    guard slices.setBlocks(set.codedSize, smallest: smallestBlock, sizes: blockSizes),
+      readTools(&reader, &slices),
+      slices.readReferences(&reader, orderBits: Int(orderBits))
+    else { return set }
+    slices.hasTemporalPrediction = reader.bit()
+    reader.skip(1)  // intra smoothing
+    // Screen content and layered profiles have slice headers of their own.
+    if set.profile <= 5, !reader.isExhausted { set.slices = .hevc(slices) }
+    if reader.bit() { set.readUsability(&reader, subLayers: subLayers) }
     return set
   }
 
@@ -47,11 +52,14 @@ extension SequenceParameterSet {
     }
   }
 
-  private mutating func readSize(_ reader: inout BitReader) -> Bool {
+  private mutating func readSize(
+    _ reader: inout BitReader, _ slices: inout HEVCSliceSyntax
+  ) -> Bool {
     let format = reader.unsigned()
     guard format <= 3 else { return false }
     chromaFormat = Int(format)
-    if format == 3 { reader.skip(1) }  // separate colour planes
+    if format == 3 { slices.hasSeparatePlanes = reader.bit() }
+    slices.hasChroma = format != 0 && !slices.hasSeparatePlanes
     let width = UInt64(reader.unsigned())
     let height = UInt64(reader.unsigned())
     let unitX: UInt64 = format == 1 || format == 2 ? 2 : 1
@@ -68,23 +76,13 @@ extension SequenceParameterSet {
       bottom: window.bottom)
   }
 
-  /// Skips scaling lists and the flags of single tools.
-  private static func skipTools(_ reader: inout BitReader) -> Bool {
-    if reader.bit(), reader.bit() {
-      for size in 0..<4 {
-        for _ in stride(from: 0, to: 6, by: size == 3 ? 3 : 1) {
-          guard reader.bit() else {
-            _ = reader.unsigned()
-            continue
-          }
-          if size > 1 { _ = reader.signed() }
-          for _ in 0..<min(64, 1 << (4 + 2 * size)) where !reader.isExhausted {
-            _ = reader.signed()
-          }
-        }
-      }
-    }
-    reader.skip(2)  // asymmetric partitions, sample adaptive offset
+  /// Reads scaling lists and the flags of single tools.
+  private static func readTools(
+    _ reader: inout BitReader, _ slices: inout HEVCSliceSyntax
+  ) -> Bool {
+    if reader.bit(), reader.bit() { HEVCScalingLists.skip(&reader) }
+    reader.skip(1)  // asymmetric partitions
+    slices.hasAdaptiveOffset = reader.bit()
     if reader.bit() {  // pulse code modulation
       reader.skip(8)
       _ = reader.unsigned()
@@ -94,52 +92,56 @@ extension SequenceParameterSet {
     return !reader.isExhausted
   }
 
-  /// Skips the short-term and long-term reference picture sets, 7.3.7.
-  private static func skipReferences(_ reader: inout BitReader, orderBits: Int) -> Bool {
-    let setCount = reader.unsigned()
-    guard setCount <= 64 else { return false }
-    var pictures = 0
-    for index in 0..<setCount {
-      guard !reader.isExhausted else { return false }
-      if index > 0, reader.bit() {
-        // Derived from the set before: one decision per picture of that set, and one more.
-        reader.skip(1)
-        _ = reader.unsigned()
-        var kept = 0
-        for _ in 0...pictures {
-          let isUsed = reader.bit()
-          if isUsed || reader.bit() { kept += 1 }
-        }
-        pictures = kept
-      } else {
-        let before = reader.unsigned()
-        let after = reader.unsigned()
-        guard before <= 16, after <= 16 else { return false }
-        pictures = Int(before + after)
-        for _ in 0..<pictures {
-          _ = reader.unsigned()
-          reader.skip(1)
-        }
-      }
-      guard pictures <= 32 else { return false }
-    }
-    if reader.bit() {
-      let count = reader.unsigned()
-      guard count <= 32 else { return false }
-      reader.skip(Int(count) * (orderBits + 1))
-    }
-    return !reader.isExhausted
-  }
-
-  private mutating func readUsability(_ reader: inout BitReader) {
+  private mutating func readUsability(_ reader: inout BitReader, subLayers: Int) {
     let before = self
     readSignal(&reader)
     reader.skip(3)  // neutral chroma, fields
     if reader.bit() {  // display window
       for _ in 0..<4 { _ = reader.unsigned() }
     }
-    if reader.bit() { readTiming(&reader) }
+    let hasTiming = reader.bit()
+    if hasTiming { readTiming(&reader) }
     // A description that ends in the middle of a value has none of it.
-    if reader.isExhausted { self = before }
+    guard !reader.isExhausted else {
+      self = before
+      return
+    }
+    if hasTiming {
+      if reader.bit() { _ = reader.unsigned() }  // ticks from picture to picture
+      if reader.bit() { Self.skipReferenceDecoder(&reader, subLayers: subLayers) }
+    }
+    guard reader.bit() else { return }
+    reader.skip(3)  // tiles, motion vectors over picture boundaries, reference lists
+    let segmentation = reader.unsigned()
+    if !reader.isExhausted, segmentation <= 4095 {
+      minimumSpatialSegmentation = Int(segmentation)
+    }
+  }
+
+  /// Skips the parameters of a hypothetical reference decoder, E.2.2.
+  private static func skipReferenceDecoder(_ reader: inout BitReader, subLayers: Int) {
+    let hasNAL = reader.bit()
+    let hasVCL = reader.bit()
+    var hasSubPictures = false
+    if hasNAL || hasVCL {
+      hasSubPictures = reader.bit()
+      if hasSubPictures { reader.skip(19) }
+      reader.skip(8)  // scales
+      if hasSubPictures { reader.skip(4) }
+      reader.skip(15)  // lengths
+    }
+    for _ in 0...subLayers where !reader.isExhausted {
+      let isFixed = reader.bit()
+      let isFixedInSequence = isFixed || reader.bit()
+      var isLowDelay = false
+      if isFixedInSequence { _ = reader.unsigned() } else { isLowDelay = reader.bit() }
+      let schedules = isLowDelay ? 0 : min(reader.unsigned(), 31)
+      for isPresent in [hasNAL, hasVCL] where isPresent {
+        for _ in 0...schedules where !reader.isExhausted {
+          for _ in 0..<(hasSubPictures ? 4 : 2) { _ = reader.unsigned() }
+          reader.skip(1)
+        }
+      }
+    }
   }
 }

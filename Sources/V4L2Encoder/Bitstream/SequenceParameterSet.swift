@@ -10,6 +10,10 @@ package struct SequenceParameterSet: Hashable, Sendable {
   package var level = 0
   /// 0 for mono, 1 for 4:2:0, 2 for 4:2:2, 3 for 4:4:4.
   package var chromaFormat = 1
+  /// Bits of a luma sample.
+  package var lumaBitDepth = 8
+  /// Bits of a chroma sample.
+  package var chromaBitDepth = 8
   /// The size the codec works on.
   package var codedSize = VideoSize(width: 0, height: 0)
   /// The size that is shown: the coded size less the cropping.
@@ -22,6 +26,16 @@ package struct SequenceParameterSet: Hashable, Sendable {
   package var timing: Timing?
   /// How many pictures may precede one in decoding and follow it in display, if the stream says.
   package var reorderDepth: Int?
+  /// The least width of independent parts of a picture (`min_spatial_segmentation_idc`), HEVC only.
+  package var minimumSpatialSegmentation = 0
+  /// What slice headers depend on; nil when it is not all there.
+  var slices: SliceSyntax?
+
+  /// The part of the set that slice headers depend on.
+  enum SliceSyntax: Hashable, Sendable {
+    case h264(H264SliceSyntax)
+    case hevc(HEVCSliceSyntax)
+  }
 
   /// The numbers of ITU-T H.273.
   package struct Color: Hashable, Sendable {
@@ -57,7 +71,7 @@ package struct SequenceParameterSet: Hashable, Sendable {
   package static func first(
     in bytes: RawSpan, codec: VideoCodec
   ) -> SequenceParameterSet? {
-    var units = NALUnits(bytes)
+    var units = AnnexBUnits(bytes)
     while let unit = units.next() {
       let kind = NALUnitKind(header: bytes.byte(at: unit.header), codec: codec)
       if case .picture = kind { return nil }
@@ -101,6 +115,16 @@ package struct SequenceParameterSet: Hashable, Sendable {
       _ = reader.unsigned()
       _ = reader.unsigned()
     }
+  }
+
+  /// Reads how many bits the samples have; false for more than any profile allows.
+  mutating func readBitDepths(_ reader: inout BitReader) -> Bool {
+    let luma = reader.unsigned()
+    let chroma = reader.unsigned()
+    guard luma <= 8, chroma <= 8 else { return false }
+    lumaBitDepth = Int(luma) + 8
+    chromaBitDepth = Int(chroma) + 8
+    return true
   }
 
   /// Reads a clock; a zero in it means nothing.

@@ -79,11 +79,11 @@
     return try body(&span)
   }
 
-  /// Copies bytes of the first plane out, after `prefix`; one linear pass over the mapping, which
-  /// is uncached memory on most boards.
-  package func copy(_ range: Range<Int>, after prefix: [UInt8]) -> PacketData {
+  /// Copies bytes of the first plane out, after `prefix` and behind `room` free bytes; one linear
+  /// pass over the mapping, which is uncached memory on most boards.
+  package func copy(_ range: Range<Int>, after prefix: [UInt8], room: Int) -> PacketBuffer {
     precondition(range.lowerBound >= 0 && range.upperBound <= planeLengths[0])
-    return unsafe PacketData(byteCount: prefix.count + range.count) { target in
+    return unsafe PacketBuffer(room: room, byteCount: prefix.count + range.count) { target in
       unsafe prefix.withUnsafeBytes { bytes in
         if let start = bytes.baseAddress {
           unsafe target.copyMemory(from: start, byteCount: bytes.count)

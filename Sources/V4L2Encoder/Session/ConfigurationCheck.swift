@@ -92,6 +92,10 @@ package enum ConfigurationCheck {
     }
     try require(
       configuration.bidirectionalFrames == 0 || codec != .fwht, "FWHT has no B-frames; use 0")
+    try require(
+      codec != .fwht
+        || configuration.bitstreamForm == .annexB && !configuration.accessUnitDelimiters,
+      "FWHT has no NAL units; use bitstreamForm .annexB without accessUnitDelimiters")
     if let level = configuration.level {
       try require(level.codec == codec, "level \(level.name) belongs to \(level.codec.name)")
     }

@@ -38,8 +38,10 @@ extension EngineLoop {
       return
     }
     let payload = buffer.dataOffset..<buffer.bytesUsed
-    let data =
-      payload.isEmpty ? nil : outputs[buffer.index].copy(payload, after: assembler.carry)
+    let data: PacketBuffer? =
+      payload.isEmpty
+      ? nil
+      : outputs[buffer.index].copy(payload, after: assembler.carry, room: assembler.room)
     let isLast = engine.core.withLock { core -> Bool in
       core.captureHeld -= 1
       core.lastProgress = .now
@@ -76,17 +78,16 @@ extension EngineLoop {
     }
   }
 
-  mutating func deliver(_ data: PacketData, _ buffer: DequeuedBuffer) {
-    let picture: (data: PacketData, isKeyFrame: Bool, hasParameterSets: Bool)
+  mutating func deliver(_ data: consuming PacketBuffer, _ buffer: DequeuedBuffer) {
+    let unit: AccessUnit
+    let byteCount = data.byteCount
     switch assembler.accept(data) {
     case .headersOnly: return
     case .unusable:
-      engine.observer.event?(.unmatchedPacket(byteCount: data.byteCount))
+      engine.observer.event?(.unmatchedPacket(byteCount: byteCount))
       return
-    case .picture(let data, let isKeyFrame, let hasParameterSets):
-      picture = (data, isKeyFrame, hasParameterSets)
+    case .picture(let picture): unit = picture
     }
-    let (data, isKeyFrame, hasParameterSets) = picture
     reportStreamSize()
     let isCorrupt = buffer.flags.contains(.error)
     let reorderDepth = max(engine.reorderDepth, assembler.reorderDepth)
@@ -110,19 +111,22 @@ extension EngineLoop {
       guard let frame else { return nil }
       core.statistics.framesSkipped += skipped.count
       core.statistics.packetsOut += 1
-      core.statistics.bytesOut += data.byteCount
-      if isKeyFrame { core.statistics.keyFrames += 1 }
+      core.statistics.bytesOut += unit.data.byteCount
+      if unit.isKeyFrame { core.statistics.keyFrames += 1 }
       if isCorrupt { core.statistics.corruptPackets += 1 }
       return EncodedPacket(
-        data: data, presentationTime: frame.presentationTime,
+        unit, presentationTime: frame.presentationTime,
         decodeTime: core.timeline.decodeTime(forPacket: frame.presentationTime),
-        duration: frame.duration, isKeyFrame: isKeyFrame, hasParameterSets: hasParameterSets,
-        isCorrupt: isCorrupt, isTimeInferred: isInferred, latency: now - frame.queuedAt)
+        duration: frame.duration, isCorrupt: isCorrupt, isTimeInferred: isInferred,
+        latency: now - frame.queuedAt)
     }
     for time in skipped { engine.observer.event?(.frameSkipped(presentationTime: time)) }
     guard let packet else {
-      engine.observer.event?(.unmatchedPacket(byteCount: data.byteCount))
+      engine.observer.event?(.unmatchedPacket(byteCount: byteCount))
       return
+    }
+    if unit.changesParameterSets {
+      engine.observer.event?(.parameterSetsChanged(presentationTime: packet.presentationTime))
     }
     if isCorrupt {
       engine.observer.event?(.corruptPacket(presentationTime: packet.presentationTime))

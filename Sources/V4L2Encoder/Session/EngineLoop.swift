@@ -22,7 +22,11 @@ struct EngineLoop: ~Copyable {
     outputs = engine.core.withLock { $0.takeCaptureBuffers() }
     device = engine.device
     handle = engine.device.handle
-    assembler = PacketAssembler(codec: engine.codec)
+    let configuration = engine.configuration
+    assembler = PacketAssembler(
+      codec: engine.codec, form: configuration.bitstreamForm,
+      addsDelimiters: configuration.accessUnitDelimiters,
+      measuresQuantizer: configuration.measuresQuantizer)
   }
 
   /// Runs until the session is closed or failed, then gives everything back.

@@ -10,7 +10,7 @@ package struct PacketAssembler: Sendable {
     /// Nothing of the codec's syntax inside, or more than any headers have.
     case unusable
     /// An access unit with a picture.
-    case picture(PacketData, isKeyFrame: Bool, hasParameterSets: Bool)
+    case picture(AccessUnit)
   }
 
   /// More than any parameter sets and SEI messages need; beyond it a driver is broken.
@@ -18,6 +18,7 @@ package struct PacketAssembler: Sendable {
 
   private let codec: VideoCodec
   private var cache: ParameterSetCache
+  private var shaper: AccessUnitShaper
   /// Bytes that belong in front of the next buffer.
   package private(set) var carry: [UInt8] = []
   /// The picture size that the stream names for itself, once it is known.
@@ -25,42 +26,55 @@ package struct PacketAssembler: Sendable {
   /// How many pictures may overtake another one in this stream, as far as it says so itself.
   package private(set) var reorderDepth = 0
 
-  package init(codec: VideoCodec) {
+  package init(
+    codec: VideoCodec, form: BitstreamForm = .annexB, addsDelimiters: Bool = false,
+    measuresQuantizer: Bool = false
+  ) {
     self.codec = codec
     cache = ParameterSetCache(codec: codec)
+    shaper = AccessUnitShaper(
+      codec: codec, form: form, addsDelimiters: addsDelimiters,
+      measuresQuantizer: measuresQuantizer)
     carry.reserveCapacity(256)
   }
 
+  /// How many free bytes should be in front of the next buffer's bytes.
+  package var room: Int { shaper.room(cache) }
+
   /// Examines a buffer's bytes, which start with `carry`.
-  package mutating func accept(_ data: PacketData) -> Outcome {
-    let info = AccessUnitInspector.inspect(data.bytes, codec: codec)
+  package mutating func accept(_ buffer: consuming PacketBuffer) -> Outcome {
+    var info = AccessUnitInspector.inspect(buffer.bytes, codec: codec)
     guard info.hasPicture else {
-      var units = NALUnits(data.bytes)
-      guard units.next() != nil, data.byteCount <= Self.carryLimit else {
+      var units = AnnexBUnits(buffer.bytes)
+      guard units.next() != nil, buffer.byteCount <= Self.carryLimit else {
         carry.removeAll(keepingCapacity: true)
         return .unusable
       }
-      carry = data.array
+      carry = buffer.finish().array
       return .headersOnly
     }
     if !carry.isEmpty { carry.removeAll(keepingCapacity: true) }
     if let size = info.pictureSize { streamSize = size }
-    if info.hasAnyParameterSet, cache.update(from: data.bytes, info: info) {
+    var hasNewSets = false
+    var replacesSets = false
+    if info.hasAnyParameterSet, cache.update(from: buffer.bytes, info: info) {
       let sequence = cache.sequenceParameterSet
       streamSize = sequence?.visibleSize ?? streamSize
       reorderDepth = sequence?.reorderDepth ?? 0
-    }
-    guard info.isKeyFrame, !info.hasAllParameterSets else {
-      return .picture(
-        data, isKeyFrame: info.isKeyFrame, hasParameterSets: info.hasAllParameterSets)
+      hasNewSets = true
+      replacesSets = shaper.update(cache)
     }
     let sets = cache.bytes
-    guard !sets.isEmpty else {
-      return .picture(data, isKeyFrame: true, hasParameterSets: false)
+    if info.isKeyFrame, !info.hasAllParameterSets, !sets.isEmpty, shaper.keepsParameterSets {
+      buffer.insert(sets, at: info.insertionOffset)
+      info.parameterSetsInserted(areComplete: cache.isComplete)
     }
-    return .picture(
-      data.inserting(sets, at: info.insertionOffset), isKeyFrame: true,
-      hasParameterSets: cache.isComplete)
+    var unit = shaper.shape(buffer, info, sets: cache)
+    if hasNewSets {
+      unit.configurationRecord = shaper.record
+      unit.changesParameterSets = replacesSets
+    }
+    return .picture(unit)
   }
 
   /// The queues were restarted: what was carried belongs to nothing any more.

@@ -1,36 +1,50 @@
 internal import Glibc
 
 /// One NAL unit of a byte stream, by its place.
-package struct NALUnit: Hashable, Sendable {
+package struct AnnexBUnit: Hashable, Sendable {
   /// The first byte of the start code, the optional leading zero included.
   package var start: Int
   /// The first byte of the header.
   package var header: Int
   /// Behind the last byte, trailing zeros excluded.
   package var end: Int
+
+  /// The unit without its start code.
+  var payload: Range<Int> { header..<end }
 }
 
 /// The NAL units of an Annex B byte stream (ITU-T H.264 and H.265), found without copying.
-package struct NALUnits: ~Escapable {
-  private let scanner: StartCodeScanner
-  private var pending: StartCodeScanner.StartCode?
+package struct AnnexBUnits: ~Escapable {
+  private let bytes: RawSpan
+  private var cursor: AnnexBCursor
 
   /// Looks at `bytes`, which start with a start code; what comes before the first one is skipped.
   @_lifetime(copy bytes)
   package init(_ bytes: RawSpan) {
-    scanner = StartCodeScanner(bytes)
-    pending = scanner.next(from: 0)
+    self.bytes = bytes
+    cursor = AnnexBCursor(bytes)
   }
 
   /// The next NAL unit, or nil behind the last one.
   ///
   /// Start codes with nothing behind them give no unit.
-  package mutating func next() -> NALUnit? {
+  package mutating func next() -> AnnexBUnit? { cursor.next(in: bytes) }
+}
+
+/// Goes through a byte stream whose units may be moved once they have been passed.
+struct AnnexBCursor: Sendable {
+  private var pending: StartCodeScanner.StartCode?
+
+  init(_ bytes: RawSpan) { pending = StartCodeScanner(bytes).next(from: 0) }
+
+  /// The next NAL unit; what lies behind it must be as it was at the call before.
+  mutating func next(in bytes: RawSpan) -> AnnexBUnit? {
+    let scanner = StartCodeScanner(bytes)
     while let current = pending {
       pending = scanner.next(from: current.header)
-      let end = scanner.endOfData(in: current.header..<(pending?.start ?? scanner.bytes.byteCount))
+      let end = scanner.endOfData(in: current.header..<(pending?.start ?? bytes.byteCount))
       if end > current.header {
-        return NALUnit(start: current.start, header: current.header, end: end)
+        return AnnexBUnit(start: current.start, header: current.header, end: end)
       }
     }
     return nil

@@ -1,0 +1,113 @@
+internal import Glibc
+
+/// The bytes of a packet in the making, with room in front of them.
+///
+/// What is put before or into the first bytes goes into that room, so that the many bytes behind
+/// stay where the copy out of the driver's buffer put them.
+@safe package struct PacketBuffer: ~Copyable {
+  private var allocation: UnsafeMutableRawPointer
+  private var allocatedCount: Int
+  /// How many bytes are free in front of the first one.
+  package private(set) var room: Int
+  /// How many bytes there are.
+  package private(set) var byteCount: Int
+  /// How many bytes were copied again after the buffer was filled.
+  package private(set) var movedByteCount = 0
+
+  /// Allocates `byteCount` bytes behind `room` free ones and lets `fill` initialize them.
+  @unsafe package init(room: Int, byteCount: Int, fill: (UnsafeMutableRawPointer) -> Void) {
+    allocatedCount = room + byteCount
+    unsafe allocation = .allocate(byteCount: max(allocatedCount, 1), alignment: 16)
+    self.room = room
+    self.byteCount = byteCount
+    unsafe fill(allocation + room)
+  }
+
+  /// Copies an array.
+  package init(copying bytes: [UInt8], room: Int = 0) {
+    unsafe self.init(room: room, byteCount: bytes.count) { target in
+      unsafe bytes.withUnsafeBytes { source in
+        if let start = source.baseAddress {
+          unsafe target.copyMemory(from: start, byteCount: source.count)
+        }
+      }
+    }
+  }
+
+  deinit { unsafe allocation.deallocate() }
+
+  /// Ends the changes; the bytes stay where they are.
+  package consuming func finish() -> PacketData {
+    let data = unsafe PacketData(adopting: allocation, offset: room, byteCount: byteCount)
+    discard self
+    return data
+  }
+
+  /// The bytes.
+  package var bytes: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      let span = unsafe RawSpan(_unsafeStart: allocation + room, byteCount: byteCount)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// Puts bytes in at an offset; what comes before them moves into the room in front.
+  package mutating func insert(_ inserted: RawSpan, at offset: Int) {
+    let offset = min(max(offset, 0), byteCount)
+    reserve(inserted.byteCount)
+    if offset > 0 { move(0..<offset, to: -inserted.byteCount) }
+    let place = unsafe allocation + room + offset - inserted.byteCount
+    unsafe inserted.withUnsafeBytes { source in
+      if let start = source.baseAddress {
+        unsafe place.copyMemory(from: start, byteCount: source.count)
+      }
+    }
+    keep(-inserted.byteCount..<byteCount)
+  }
+
+  /// Puts bytes in at an offset; what comes before them moves into the room in front.
+  package mutating func insert(_ inserted: [UInt8], at offset: Int) {
+    unsafe insert(inserted.span.bytes, at: offset)
+  }
+
+  /// Sees to it that there is that much room in front, which takes a second copy when there is not.
+  package mutating func reserve(_ wanted: Int) {
+    guard wanted > room else { return }
+    let larger = UnsafeMutableRawPointer.allocate(
+      byteCount: wanted + byteCount, alignment: 16)
+    unsafe (larger + wanted).copyMemory(from: allocation + room, byteCount: byteCount)
+    unsafe allocation.deallocate()
+    unsafe allocation = larger
+    allocatedCount = wanted + byteCount
+    room = wanted
+    movedByteCount += byteCount
+  }
+
+  /// Moves bytes; places before the first byte are negative, as far as there is room.
+  package mutating func move(_ range: Range<Int>, to place: Int) {
+    guard range.lowerBound != place else { return }
+    check(range)
+    check(place..<place + range.count)
+    let first = unsafe allocation + room
+    unsafe memmove(first + place, first + range.lowerBound, range.count)
+    movedByteCount += range.count
+  }
+
+  /// Writes a number of four bytes, the highest first.
+  package mutating func store(_ number: UInt32, at place: Int) {
+    check(place..<place + 4)
+    unsafe (allocation + room + place).storeBytes(of: number.bigEndian, as: UInt32.self)
+  }
+
+  /// Makes these all the bytes there are.
+  package mutating func keep(_ range: Range<Int>) {
+    check(range)
+    room += range.lowerBound
+    byteCount = range.count
+  }
+
+  private func check(_ range: Range<Int>) {
+    precondition(range.lowerBound >= -room && range.upperBound <= allocatedCount - room)
+  }
+}
