@@ -5,6 +5,7 @@ struct DevicesOptions: Sendable {
   var showsAll = false
   var asJSON = false
   var tracePath: String?
+  var showsControls = false
   var extraPaths: [String] = []
   var paths: [String] = []
 }
@@ -22,6 +23,9 @@ enum DevicesCommand {
           ArgumentOption(
             "--all", help: "Everything that is known of every node, refused ones too"
           ) { $0.showsAll = true },
+          ArgumentOption(
+            "--controls", help: "The controls of each encoder: ranges, menus, defaults, values"
+          ) { $0.showsControls = true },
           ArgumentOption("--json", help: "An array of objects, for programs") {
             $0.asJSON = true
           },
@@ -67,8 +71,13 @@ enum DevicesCommand {
 
   /// The text of the list.
   static func list(_ reports: [DeviceReport], _ options: DevicesOptions) -> String {
-    if options.asJSON { return JSON.array(reports.map(json)).text + "\n" }
-    let list = reports.map { describe($0, all: options.showsAll) }.joined()
+    if options.asJSON {
+      return JSON.array(reports.map { json($0, controls: options.showsControls) }).text + "\n"
+    }
+    let list = reports.map { report in
+      describe(report, all: options.showsAll)
+        + (options.showsControls ? ControlListing.text(of: report) : "")
+    }.joined()
     guard reports.allSatisfy({ $0.refusal != nil }) else { return list }
     return list + conclusion(reports, options)
   }
@@ -131,20 +140,21 @@ enum DevicesCommand {
   }
 
   /// A device as a JSON object; absent facts are null.
-  static func json(_ report: DeviceReport) -> JSON {
-    .object([
-      ("path", .string(report.path)),
-      ("usable", .boolean(report.refusal == nil)),
-      ("refusal", report.refusal.map(JSON.string) ?? .null),
-      ("error", report.error.map { .string($0.code.description) } ?? .null),
-      ("kind", .string(report.kind.rawValue)),
-      ("driver", .string(report.driver)),
-      ("card", .string(report.card)),
-      ("bus", .string(report.bus)),
-      ("multiplanar", report.isMemoryToMemory ? .boolean(report.isMultiplanar) : .null),
-      ("codecs", .array(report.codecs.map(json))),
-      ("raw_formats", .array(report.rawFormats.map { .string($0.description) })),
-    ])
+  static func json(_ report: DeviceReport, controls: Bool = false) -> JSON {
+    .object(
+      [
+        ("path", .string(report.path)),
+        ("usable", .boolean(report.refusal == nil)),
+        ("refusal", report.refusal.map(JSON.string) ?? .null),
+        ("error", report.error.map { .string($0.code.description) } ?? .null),
+        ("kind", .string(report.kind.rawValue)),
+        ("driver", .string(report.driver)),
+        ("card", .string(report.card)),
+        ("bus", .string(report.bus)),
+        ("multiplanar", report.isMemoryToMemory ? .boolean(report.isMultiplanar) : .null),
+        ("codecs", .array(report.codecs.map(json))),
+        ("raw_formats", .array(report.rawFormats.map { .string($0.description) })),
+      ] + (controls ? [("controls", ControlListing.json(of: report))] : []))
   }
 
   private static func json(_ codec: DeviceReport.Codec) -> JSON {

@@ -100,6 +100,7 @@ import Testing
 
     Options:
       --all                       Everything that is known of every node, refused ones too
+      --controls                  The controls of each encoder: ranges, menus, defaults, values
       --json                      An array of objects, for programs
       --also PATH                 Look at this node besides those with known names; may be
                                   repeated

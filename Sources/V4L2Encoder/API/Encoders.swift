@@ -83,6 +83,15 @@ public struct V4L2VideoEncoder<Codec: CodecTag>: VideoEncoder {
       buffer, presentationTime: presentationTime, duration: duration, options: options)
   }
 
+  /// Changes settings while frames are encoded; see ``VideoEncoder/update(_:)``.
+  ///
+  /// - Throws: as the protocol says.
+  public nonisolated(nonsending) func update(
+    _ settings: DynamicSettings
+  ) async throws(EncoderError) -> [ControlOutcome] {
+    try await session.update(settings)
+  }
+
   /// Waits until every queued frame's packet is out; see ``VideoEncoder/drain()``.
   ///
   /// - Throws: as the protocol says.

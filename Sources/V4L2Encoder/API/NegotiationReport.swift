@@ -19,12 +19,15 @@ public struct ControlOutcome: Hashable, Sendable {
   /// The control's standard name without `V4L2_CID_MPEG_VIDEO_`, such as `BITRATE`, or the name
   /// of what was asked by another request, such as `frame rate`.
   public let name: String
-  /// The kernel's control number; 0 for what is no control.
+  /// The kernel's control number; 0 for what is no control, such as the frame rate.
   public let id: UInt32
   /// The value asked for.
   public let requested: Int64
   /// What became of it.
   public let result: Result
+
+  /// The name of a frame rate's outcome, whose values are frames in a thousand seconds.
+  public static let frameRateName = "frame rate, 1/1000 per second"
 }
 
 /// What the driver granted.
@@ -66,6 +69,8 @@ public struct NegotiationReport: Hashable, Sendable {
   public var conversion: String?
   /// The frame rate in force.
   public var frameRate = Rational(0)
+  /// The queues on which a frame rate is set, the one in force last.
+  package var frameRateQueues: [QueueDirection] = [.output]
   /// The profile asked for.
   public var profile: CodecProfile?
   /// The level asked for, computed unless the configuration names one.
@@ -74,10 +79,21 @@ public struct NegotiationReport: Hashable, Sendable {
   public var color = ColorDescription.bt709
   /// Who writes the parameter sets of later key frames.
   public var parameterSets = ParameterSetSource.inserted
+  /// How a key frame is made on demand.
+  public var keyFrames = KeyFrameMethod.control
   /// Every control asked for, in order.
   public var controls: [ControlOutcome] = []
   /// Everything that is not as asked, in words, one thing per line.
   public var differences: [String] = []
+
+  /// How a key frame is made on demand.
+  public enum KeyFrameMethod: Hashable, Sendable {
+    /// The driver is asked for it; a driver without such a control refuses by name.
+    case control
+    /// The driver has no control for it: everything is drained and the queues are started again,
+    /// which costs the time that the frames inside the device take.
+    case restart
+  }
 
   /// Who writes the parameter sets of later key frames.
   public enum ParameterSetSource: Hashable, Sendable {

@@ -3,7 +3,8 @@ public struct FrameOptions: Hashable, Sendable {
   /// Make this frame a key frame.
   ///
   /// Drivers read the request with the next frame they take: while earlier frames still wait in
-  /// the device, one of them may become the key frame.
+  /// the device, one of them may become the key frame. Where the driver has no control for it,
+  /// everything before the frame is drained first (``NegotiationReport/KeyFrameMethod/restart``).
   public var forceKeyFrame: Bool
 
   /// Creates options.
@@ -55,6 +56,18 @@ public protocol VideoEncoder: Sendable {
     options: FrameOptions
   ) async throws(EncoderError)
 
+  /// Changes settings while frames are encoded, and says what became of each.
+  ///
+  /// They come into force with one of the next frames. Drivers that take them only while the
+  /// queues are stopped are drained and started again, which makes the next frame a key frame;
+  /// drivers that read them only when they are opened get nothing, and the outcomes say so.
+  ///
+  /// - Throws: `invalidConfiguration` for values that leave their ranges or do not fit how the
+  ///   encoder was opened; where it is drained, as `drain()`.
+  nonisolated(nonsending) func update(
+    _ settings: DynamicSettings
+  ) async throws(EncoderError) -> [ControlOutcome]
+
   /// Waits until every queued frame's packet is in `packets`; encoding may go on afterwards.
   ///
   /// - Throws: `consumerStalled`, `deviceStalled`, `deviceLost`, `cancelled` or `closed`.
@@ -68,6 +81,16 @@ public protocol VideoEncoder: Sendable {
 }
 
 extension VideoEncoder {
+  /// Sets one control while frames are encoded; see ``update(_:)``.
+  ///
+  /// - Throws: as `update(_:)`.
+  public nonisolated(nonsending) func set(
+    _ control: EncoderControl, to value: Int64
+  ) async throws(EncoderError) -> ControlOutcome.Result {
+    let settings = DynamicSettings(controls: [ControlSetting(control, value)])
+    return try await update(settings).last?.result ?? .unsupported
+  }
+
   /// Queues one frame without options.
   ///
   /// - Throws: as `encode(_:options:)`.

@@ -1,7 +1,20 @@
 extension EncoderDevice {
+  /// Writes a control in the family's way, unless the family has reasons against it.
+  ///
+  /// `plan` is everything that is written with it, since one control of NVIDIA's may carry several.
+  package func apply(
+    _ control: PlannedControl, among plan: [PlannedControl]
+  ) -> ControlOutcome.Result {
+    if let reason = family.reasonToLeaveOut(control.id, control.value) { return .leftOut(reason) }
+    switch family.dialect.translate(control, among: plan) {
+    case .leaveOut(let reason): return .leftOut(reason)
+    case .write(let write): return apply(write)
+    }
+  }
+
   /// Writes a control without asking first, because some drivers answer no query yet take the
   /// value, and reads it back where that is possible.
-  package func apply(_ write: ControlWrite) -> ControlOutcome.Result {
+  private func apply(_ write: ControlWrite) -> ControlOutcome.Result {
     do throws(Errno) {
       try handle.setControl(write, by: family.controlRequests)
     } catch {

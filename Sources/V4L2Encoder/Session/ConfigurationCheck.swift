@@ -16,12 +16,7 @@ package enum ConfigurationCheck {
     try require(
       sides.contains(size.width) && sides.contains(size.height),
       "picture size \(size): each side must be 1 to \(largestSide) pixels")
-    let rate = configuration.frameRate
-    try require(
-      (1...Int(Int32.max)).contains(rate.numerator)
-        && (1...Int(Int32.max)).contains(rate.denominator) && rate.value <= 1000
-        && rate.value >= 0.001,
-      "frame rate \(rate): must be between 0.001 and 1000 frames per second")
+    try validate(frameRate: configuration.frameRate)
     let timeBase = configuration.timeBase
     try require(
       (1...1_000_000_000).contains(timeBase.numerator)
@@ -50,20 +45,32 @@ package enum ConfigurationCheck {
         + PixelFormat.allRaw.compactMap { $0.info?.name }.joined(separator: ", "))
   }
 
+  /// Refuses rates that no device can have.
+  package static func validate(frameRate rate: Rational) throws(EncoderError) {
+    try require(
+      (1...Int(Int32.max)).contains(rate.numerator)
+        && (1...Int(Int32.max)).contains(rate.denominator) && rate.value <= 1000
+        && rate.value >= 0.001,
+      "frame rate \(rate): must be between 0.001 and 1000 frames per second")
+  }
+
+  /// Refuses bitrates out of range and a peak below the target.
+  package static func validate(bitrate: Int, peak: Int?) throws(EncoderError) {
+    try require(
+      bitrates.contains(bitrate), "bitrate \(bitrate): must be 1000 to 2000000000 bit/s")
+    guard let peak else { return }
+    try require(
+      bitrates.contains(peak) && peak >= bitrate,
+      "peak bitrate \(peak): must be at least the bitrate, \(bitrate) bit/s")
+  }
+
   private static func validateRate(
     _ configuration: EncoderConfiguration
   ) throws(EncoderError) {
     let quantizers = 0...51
     switch configuration.rateControl {
-    case .constant(let bitrate):
-      try require(
-        bitrates.contains(bitrate), "bitrate \(bitrate): must be 1000 to 2000000000 bit/s")
-    case .variable(let bitrate, let peak):
-      try require(
-        bitrates.contains(bitrate), "bitrate \(bitrate): must be 1000 to 2000000000 bit/s")
-      try require(
-        bitrates.contains(peak) && peak >= bitrate,
-        "peak bitrate \(peak): must be at least the bitrate, \(bitrate) bit/s")
+    case .constant(let bitrate): try validate(bitrate: bitrate, peak: nil)
+    case .variable(let bitrate, let peak): try validate(bitrate: bitrate, peak: peak)
     case .constantQuantizer(let value):
       try require(quantizers.contains(value), "quantizer \(value): must be 0 to 51")
     }

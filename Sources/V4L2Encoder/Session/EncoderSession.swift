@@ -114,6 +114,12 @@ package final class EncoderSession: Sendable {
       heldIndex: index, presentationTime: presentationTime, duration: duration, options: options)
   }
 
+  package nonisolated(nonsending) func update(
+    _ settings: DynamicSettings
+  ) async throws(EncoderError) -> [ControlOutcome] {
+    try await engine.update(settings)
+  }
+
   package nonisolated(nonsending) func drain() async throws(EncoderError) {
     try await engine.drain()
   }

@@ -20,7 +20,6 @@ final class Engine: Sendable {
   let exited = Deferred<Void>()
   /// How many pictures a packet may overtake, as far as it is known from the controls.
   let reorderDepth: Int
-  private let defaultDuration: Int64
   /// Makes the entry in the table and the request one step, so that the driver gets the frames of
   /// several callers in the order of the table.
   ///
@@ -42,12 +41,13 @@ final class Engine: Sendable {
     outputCount = agreement.report.outputBuffers
     let handle = device.handle
     mailbox = PacketMailbox(capacity: configuration.packetCapacity) { handle.wake() }
-    defaultDuration = configuration.interval
     reorderDepth = agreement.reorderDepth
     core = Locked(
       EngineCore(
         backing: backing, inputCount: agreement.report.inputBuffers,
-        timeline: DecodeTimeline(reorderDepth: agreement.reorderDepth)))
+        timeline: DecodeTimeline(reorderDepth: agreement.reorderDepth),
+        rateControl: configuration.rateControl,
+        defaultDuration: configuration.interval))
   }
 
   // MARK: - Frames
@@ -58,6 +58,7 @@ final class Engine: Sendable {
   ) async throws(EncoderError) {
     let start = MonotonicTime.now
     try writer.check(frame)
+    let options = try await prepare(options)
     var image: DMABUFImage?
     if case .dmabuf(let lent) = frame.storage { image = lent }
     while true {
@@ -122,7 +123,9 @@ final class Engine: Sendable {
   ) async throws(EncoderError) {
     let start = MonotonicTime.now
     let index: Int
+    var options = options
     do throws(EncoderError) {
+      options = try await prepare(options)
       index = try await reserve(heldIndex: heldIndex)
     } catch {
       giveBack(heldIndex)
@@ -230,9 +233,8 @@ final class Engine: Sendable {
   ) throws(EncoderError) {
     try queuing.withLock { _ throws(EncoderError) in
       try queueInTurn(
-        index, presentationTime: presentationTime,
-        duration: duration > 0 ? duration : defaultDuration, options: options, start: start,
-        input: input)
+        index, presentationTime: presentationTime, duration: duration, options: options,
+        start: start, input: input)
     }
     core.withLock { core in
       core.statistics.framesIn += 1
@@ -245,9 +247,17 @@ final class Engine: Sendable {
     _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
     start: MonotonicTime, input: EngineCore.Input
   ) throws(EncoderError) {
-    if options.forceKeyFrame { try forceKeyFrame(index) }
+    if options.forceKeyFrame {
+      do throws(EncoderError) {
+        try forceKeyFrame()
+      } catch {
+        cancelReservation(of: index)
+        throw error
+      }
+    }
     let microseconds = configuration.microseconds(presentationTime)
     let key = core.withLock { core in
+      let duration = duration > 0 ? duration : core.defaultDuration
       // A rest may have been long: the device's time to answer starts with its first frame, also
       // when it keeps back others.
       if core.pool.heldByDriver == 0 || core.isResting { core.lastProgress = .now }
@@ -278,22 +288,6 @@ final class Engine: Sendable {
       settle(queued: false)
       if failure.code == .deviceLost { device.handle.wake() }
       throw failure
-    }
-  }
-
-  private func forceKeyFrame(_ index: Int) throws(EncoderError) {
-    do throws(Errno) {
-      try device.handle.setControl(.forceKeyFrame, 1)
-    } catch {
-      cancelReservation(of: index)
-      let path = device.path
-      guard error == .invalidArgument || error == .notSupported else {
-        throw EncoderError(
-          "VIDIOC_S_EXT_CTRLS", error, device: path, while: "asking for a key frame")
-      }
-      throw EncoderError(
-        .unsupported, operation: "VIDIOC_S_EXT_CTRLS", errno: error,
-        "\(path) makes no key frames on demand (FORCE_KEY_FRAME); use a shorter key frame interval")
     }
   }
 
@@ -343,6 +337,7 @@ final class Engine: Sendable {
     }
     mailbox.finish(failure.map { .failure($0) } ?? .success(()))
     device.handle.wake()
+    giveUpWaitingSettings()
     resumeWaiters()
   }
 

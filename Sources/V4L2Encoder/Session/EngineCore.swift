@@ -34,6 +34,13 @@ struct EngineCore {
     let suspension: Suspension<Result<Void, EncoderError>>
   }
 
+  /// Settings that wait for the queues to be stopped.
+  struct SettingsChange {
+    let plan: SettingsPlan
+    /// Fulfilled with what became of them; with nothing when the session ended before.
+    let outcomes: Deferred<[ControlOutcome]>
+  }
+
   /// A suspended task that is to be resumed after the lock is released.
   enum Resumption {
     case input(Suspension<Result<Int, EncoderError>>, Result<Int, EncoderError>)
@@ -83,10 +90,20 @@ struct EngineCore {
   var hasExited = false
   var inputWaiters: [InputWaiter] = []
   var drainWaiters: [DrainWaiter] = []
+  var settingsChanges: [SettingsChange] = []
+  /// How bits are spent now.
+  var rateControl: RateControl
+  /// What a frame without a duration has, in units of the time base.
+  var defaultDuration: Int64
   private var nextIdentity: UInt64 = 0
 
-  init(backing: InputBacking, inputCount: Int, timeline: DecodeTimeline) {
+  init(
+    backing: InputBacking, inputCount: Int, timeline: DecodeTimeline, rateControl: RateControl,
+    defaultDuration: Int64
+  ) {
     self.backing = backing
+    self.rateControl = rateControl
+    self.defaultDuration = defaultDuration
     pool = InputPool(count: inputCount)
     self.timeline = timeline
     inputWaiters.reserveCapacity(8)

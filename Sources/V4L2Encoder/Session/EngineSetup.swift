@@ -112,6 +112,7 @@ extension Engine {
   ///
   /// CAPTURE starts first: Tegra's driver blocks otherwise (Chromium's encoder notes it).
   func startStreaming() throws(DeviceRequestError) {
+    applyWaitingSettings()
     var operation = "VIDIOC_QBUF"
     do throws(Errno) {
       for index in 0..<outputCount {

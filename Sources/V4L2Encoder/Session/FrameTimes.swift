@@ -1,6 +1,9 @@
 extension EncoderConfiguration {
   /// One frame interval in units of the time base, at least 1.
-  var interval: Int64 {
+  var interval: Int64 { interval(at: frameRate) }
+
+  /// One interval of frames at this rate in units of the time base, at least 1.
+  func interval(at frameRate: Rational) -> Int64 {
     let seconds = Double(frameRate.denominator) / Double(frameRate.numerator)
     let units = seconds * Double(timeBase.denominator) / Double(timeBase.numerator)
     return units.isFinite ? max(1, Int64(max(1, min(units.rounded(), 1e15)))) : 1

@@ -23,6 +23,15 @@ extension Negotiator {
     }
   }
 
+  /// Where a family may lack the control, the driver is asked whether it has it.
+  func keyFrameMethod() -> NegotiationReport.KeyFrameMethod {
+    guard family.keyFrames.mayRestart else { return .control }
+    let exists = family.keyFrames.controls.contains {
+      device.handle.controlDescription($0.id) != nil
+    }
+    return exists ? .control : .restart
+  }
+
   private var defaultProfile: CodecProfile? {
     switch codec {
     case .h264: .h264High
@@ -61,7 +70,7 @@ extension Negotiator {
   mutating func set(
     _ control: PlannedControl, among plan: [PlannedControl]
   ) -> ControlOutcome.Result {
-    let result = apply(control, among: plan)
+    let result = device.apply(control, among: plan)
     report.controls.append(
       ControlOutcome(
         name: control.name, id: control.id.rawValue, requested: control.value, result: result))
@@ -83,14 +92,6 @@ extension Negotiator {
       }
     }
     return result
-  }
-
-  func apply(_ control: PlannedControl, among plan: [PlannedControl]) -> ControlOutcome.Result {
-    if let reason = family.reasonToLeaveOut(control.id, control.value) { return .leftOut(reason) }
-    switch family.dialect.translate(control, among: plan) {
-    case .leaveOut(let reason): return .leftOut(reason)
-    case .write(let write): return device.apply(write)
-    }
   }
 
   func minimumInputBuffers() -> Int {

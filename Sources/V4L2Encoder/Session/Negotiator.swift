@@ -50,6 +50,7 @@ package struct Negotiator {
     try readCodedFormat(coded.format)
     setFrameRate(captureToo: coded.hasCaptureFrameInterval || family.takesRateOnCapture)
     try setControls()
+    report.keyFrames = keyFrameMethod()
     let writer = try FrameWriter(
       inputFormat: configuration.inputFormat, frameSize: configuration.size,
       visibleSize: report.visibleSize, rawFormat: raw, color: configuration.color)
@@ -302,14 +303,14 @@ package struct Negotiator {
   mutating func setFrameRate(captureToo: Bool) {
     let asked = configuration.frameRate
     // iris and others take the coded rate on the CAPTURE side and only a hint on the other.
-    let directions: [QueueDirection] = captureToo ? [.output, .capture] : [.output]
-    for direction in directions {
+    report.frameRateQueues = captureToo ? [.output, .capture] : [.output]
+    for direction in report.frameRateQueues {
       do throws(Errno) {
         let granted = try device.handle.setFrameRate(
           direction, device.bufferType(direction), asked)
         guard granted.denominator > 0, granted.numerator > 0 else { continue }
         report.frameRate = granted
-        if abs(granted.value - asked.value) > asked.value * 1e-9 {
+        if !granted.isNearly(asked) {
           note("frame rate: asked for \(asked), the driver takes \(granted)")
         }
       } catch {

@@ -120,9 +120,10 @@ package struct SessionStateMachine: Sendable {
     }
   }
 
-  /// Somebody wants other buffers; false while frames are about, which must be drained before.
+  /// Somebody wants other buffers or settings; false while frames are about, which must be drained before.
   package mutating func requestRestart() -> Bool {
-    guard state == .streaming, framesInTransit == 0, !hasQueuedFrames else { return false }
+    guard framesInTransit == 0, state == .drained || (state == .streaming && !hasQueuedFrames)
+    else { return false }
     state = .restarting
     command = .restart
     return true

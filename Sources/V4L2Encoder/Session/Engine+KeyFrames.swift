@@ -1,0 +1,36 @@
+/// Key frames on demand.
+extension Engine {
+  /// Where the driver has no control for key frames, everything is brought out before the frame,
+  /// so that it is the first after a restart.
+  nonisolated(nonsending) func prepare(
+    _ options: FrameOptions
+  ) async throws(EncoderError) -> FrameOptions {
+    guard options.forceKeyFrame, report.keyFrames == .restart else { return options }
+    try await drain()
+    var options = options
+    options.forceKeyFrame = false
+    return options
+  }
+
+  /// Asks the driver to make the next frame a key frame.
+  func forceKeyFrame() throws(EncoderError) {
+    var refusal = Errno.notSupported
+    for write in device.family.keyFrames.controls {
+      do throws(Errno) {
+        try device.handle.setControl(write, by: device.family.controlRequests)
+        return
+      } catch {
+        refusal = error
+        guard error == .invalidArgument || error == .notSupported else { break }
+      }
+    }
+    guard refusal == .invalidArgument || refusal == .notSupported else {
+      throw EncoderError(
+        "VIDIOC_S_EXT_CTRLS", refusal, device: device.path, while: "asking for a key frame")
+    }
+    throw EncoderError(
+      .unsupported, operation: "VIDIOC_S_EXT_CTRLS", errno: refusal,
+      "\(device.path) makes no key frames on demand (FORCE_KEY_FRAME); use a shorter key frame "
+        + "interval")
+  }
+}
