@@ -18,7 +18,7 @@ release: setup ## build v4l2enc and v4l2-virtual-encoder with optimization
 	swift build -c release --product v4l2enc
 	swift build -c release --product v4l2-virtual-encoder
 
-test: setup ## lint, build with warnings as errors, run all tests and the examples
+test: setup ## lint, build with warnings as errors, run all tests (the kernel guest too) and the examples
 	@Scripts/test.sh
 
 lint: ## check the formatting

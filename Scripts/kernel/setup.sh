@@ -24,7 +24,7 @@ fetch_image() {
   if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
   say "downloading linux-image-$release $version"
   if download_image; then return; fi
-  say "not found there any more; updating the headers"
+  say "that failed; renewing the package lists and the headers"
   "${as_root[@]}" apt-get update -q </dev/null >"$home/download.log" 2>&1 || fail_download
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     --no-install-recommends linux-headers-amd64 linux-source-6.1 </dev/null \
@@ -35,7 +35,7 @@ fetch_image() {
 }
 
 fail_download() {
-  fail "cannot download linux-image-$release from Debian's archive; look to the network and" \
+  fail "cannot download linux-image-$release from Debian's archive; check the network and" \
     "/etc/apt/sources.list, then run it again:" \
     "$(grep -E '^(E|Err|W):?' "$home/download.log" | tail -n 1)"
 }

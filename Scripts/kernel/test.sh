@@ -27,7 +27,7 @@ bundle=$(swift build --show-bin-path)/swift-v4l2-encoderPackageTests.xctest
 "$here/clips.sh"
 
 run() {
-  V4L2ENC_KERNEL_CLIPS=$clips "$here/run-guest.sh" --multiplanar "$1" --timeout 300 \
+  V4L2ENC_KERNEL_CLIPS=$clips "$here/run-guest.sh" --multiplanar "$1" --timeout 480 \
     "$bundle" --testing-library swift-testing --filter "$filter"
 }
 
