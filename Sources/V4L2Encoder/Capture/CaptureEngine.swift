@@ -34,13 +34,14 @@ final class CaptureEngine: Sendable {
             path: path, configuration: configuration, transport: transport)
           let loop: CaptureLoop
           do throws(EncoderError) {
-            loop = try CaptureLoop(setup) { CaptureEngine(setup, $0, observer) }
+            loop = try start(setup, observer)
           } catch {
             setup.camera.handle.close()
             throw error
           }
-          if !opened.fulfill(.success(loop.engine)) { loop.engine.requestClose() }
-          loop.engine.run(loop)
+          let engine = loop.engine
+          if !opened.fulfill(.success(engine)) { engine.requestClose() }
+          engine.run(loop)
         } catch {
           opened.fulfill(.failure(error))
         }
@@ -55,6 +56,14 @@ final class CaptureEngine: Sendable {
         .deviceStalled, "\(path) has not finished its set-up within \(limit); it may hang")
     }
     return try result.get()
+  }
+
+  private static func start(
+    _ setup: CaptureSetup, _ observer: CaptureObserver
+  ) throws(EncoderError) -> CaptureLoop {
+    var loop = try CaptureLoop(setup) { CaptureEngine(setup, $0, observer) }
+    try loop.start()
+    return loop
   }
 
   var current: CaptureFormat { state.withLock { $0.stream.format } }

@@ -24,6 +24,8 @@ struct CaptureLoop: ~Copyable {
   var outage: Outage?
   /// Whether a frame came since the last set-up.
   var hasSeenFrame = false
+  /// Whether the camera owes a frame: it runs, has buffers to fill and a signal.
+  private var owesFrame = false
   private var lastSign = MonotonicTime.now
   private var nextCheck = MonotonicTime.now
   private var lastSequence: UInt32?
@@ -43,12 +45,11 @@ struct CaptureLoop: ~Copyable {
       outage = Outage(loss: loss, since: .now)
     }
     self.engine = engine(stream)
+    if let outage { self.engine.reportLoss(outage.loss) }
   }
 
   /// Runs until the source is closed or the camera fails.
   mutating func run() throws(EncoderError) {
-    if let outage { engine.reportLoss(outage.loss) }
-    try start()
     while !engine.isClosing {
       let ready = try wait()
       let isTold = ready.contains(.event) ? try takeEvents() : false
@@ -87,14 +88,10 @@ struct CaptureLoop: ~Copyable {
   private mutating func wait() throws(EncoderError) -> Readiness {
     var interest: Readiness = setup.watch.hasEvents ? .event : []
     let takesFrames = isRunning && !stream.isStarved
-    if takesFrames {
-      interest.insert(.capture)
-    } else {
-      // With every buffer in the application's hands the camera has nothing to fill.
-      lastSign = .now
-    }
+    if takesFrames { interest.insert(.capture) }
     let now = MonotonicTime.now
-    if outage != nil { lastSign = now }
+    owesFrame = takesFrames && outage == nil
+    if !owesFrame { lastSign = now }
     nextCheck = min(nextCheck, now + checkInterval)
     do throws(Errno) {
       return try handle.wait(
@@ -190,7 +187,7 @@ struct CaptureLoop: ~Copyable {
           + "receive")
     }
     let limit = setup.configuration.deadlines.progress
-    guard now >= lastSign + limit else { return }
+    guard owesFrame, now >= lastSign + limit else { return }
     // Drivers that tell of no change may just fall silent.
     try checkSignal(isTold: false)
     if outage != nil || MonotonicTime.now < lastSign + limit { return }

@@ -28,6 +28,8 @@ final class CaptureStream: Sendable {
     var queued = 0
     /// Buffers on their way to the driver on the application's threads.
     var returning = 0
+    /// Whether the driver refused one of them, which only its failure explains.
+    var isRefusing = false
   }
 
   private let handle: any DeviceHandle
@@ -68,8 +70,8 @@ final class CaptureStream: Sendable {
 
   var bufferCount: Int { backings.count }
 
-  /// Whether every buffer is in the application's hands.
-  var isStarved: Bool { state.withLock { $0.queued == 0 } }
+  /// Whether every buffer is in the application's hands, so that the camera has nothing to fill.
+  var isStarved: Bool { state.withLock { $0.queued == 0 && !$0.isRefusing } }
 
   /// Queues all buffers and starts the camera.
   func start() throws(Errno) {
@@ -162,14 +164,17 @@ final class CaptureStream: Sendable {
       try handle.queueEmpty(bufferType, index: index, planeCount: planeCount)
       isQueued = true
     } catch {
-      // A camera that is gone is met by its own thread as well.
+      // The camera's own thread meets the reason at its next DQBUF.
       isQueued = false
     }
     state.withLock { state in
       state.returning -= 1
-      if !isQueued { state.queued = max(0, state.queued - 1) }
+      if !isQueued, state.isOpen {
+        state.queued -= 1
+        state.isRefusing = true
+      }
     }
-    // The camera's thread was not waiting for frames.
+    // The camera's thread is not waiting for frames then.
     if wasStarved { handle.wake() }
   }
 }

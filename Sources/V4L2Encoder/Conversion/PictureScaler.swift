@@ -1,7 +1,8 @@
 internal import CLibYUV
 
-/// Brings pictures to another size and to NV12 or I420, by libyuv with its box filter: each pixel
-/// of a smaller picture is the average of those it stands for, a larger one is interpolated.
+/// Brings pictures to another size and to NV12 or I420, by libyuv's box filter: where both sides
+/// become less than half, each new pixel is the average of those it stands for; libyuv interpolates
+/// bilinearly otherwise.
 ///
 /// Scaling a picture may run on several threads at once; libyuv allocates a few rows meanwhile.
 struct PictureScaler: Sendable {
