@@ -83,7 +83,9 @@ final class TestCamera: Transport {
       let index = state.queued.removeFirst()
       let start = UnsafeMutableRawPointer(bitPattern: state.buffers[index])
       let count = min(bytes.count, state.bufferLength)
-      bytes.withUnsafeBytes { start?.copyMemory(from: $0.baseAddress!, byteCount: count) }
+      bytes.withUnsafeBytes { source in
+        if let bytes = source.baseAddress { start?.copyMemory(from: bytes, byteCount: count) }
+      }
       state.filled.append(
         Filled(index: index, byteCount: count, flags: flags, sequence: state.sequence))
     }

@@ -16,8 +16,9 @@ struct JPEGTests {
   ) throws -> (bytes: [UInt8], refusal: String?) {
     let decoder = try JPEGDecoder(to: format, size: size, limitsRange: limitsRange)
     var bytes = [UInt8](repeating: 0, count: decoder.layout.byteCount)
-    let refusal = bytes.withUnsafeMutableBytes { target in
-      jpeg.withUnsafeBytes { decoder.decode($0, to: target.baseAddress!) }
+    let refusal = try bytes.withUnsafeMutableBytes { target in
+      let start = try #require(target.baseAddress)
+      return jpeg.withUnsafeBytes { decoder.decode($0, to: start) }
     }
     return (bytes, refusal)
   }
