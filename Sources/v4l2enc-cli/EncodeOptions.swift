@@ -8,6 +8,8 @@ struct EncodeOptions: Sendable {
   var codec: VideoCodec?
   var size: VideoSize?
   var format: PixelFormat?
+  /// Bytes from row to row of raw input; nil when rows follow each other.
+  var stride: Int?
   var frameRate: Rational?
   var frames: Int?
   var cropsOddSizes = false
@@ -84,6 +86,12 @@ enum EncodeArguments {
       help: "Pixels of raw input and test pictures (default i420): \(RawFormats.names)"
     ) { (options, text) throws(CommandError) in
       options.format = try RawFormats.format(named: text)
+    },
+    Option(
+      "--stride", value: "BYTES",
+      help: "From row to row of raw input whose rows are padded, as those of rpicam-vid are to 64"
+    ) { (options, text) throws(CommandError) in
+      options.stride = try Quantities.integer(text, for: "--stride", in: 1...1 << 20)
     },
     Option(
       "--fps", value: "N[/D]", help: "Frames per second (default: the y4m header's, else 30)"

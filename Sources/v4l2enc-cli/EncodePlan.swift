@@ -29,6 +29,8 @@ struct EncodePlan {
     configuration.quantizer = try Self.quantizer(options)
     configuration.measuresQuantizer = options.statisticsPath != nil
     configuration.oddSizes = options.cropsOddSizes ? .crop : .refuse
+    configuration.inputMemory = input.memory
+    if let color = input.color { configuration.color = color }
     if let range = input.colorRange { configuration.color.range = range }
     // What is asked for by name comes last and wins.
     configuration.additionalControls =

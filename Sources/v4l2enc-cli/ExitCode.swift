@@ -50,7 +50,7 @@ extension CommandError {
       return .noDevice
     case .notAnEncoder, .deviceBusy, .unsupported: return .noDevice
     case .deviceLost: return .inputOutput
-    case .deviceStalled, .consumerStalled: return .timedOut
+    case .deviceStalled, .consumerStalled, .noSignal: return .timedOut
     case .invalidConfiguration: return .usage
     case .invalidFrame: return .badData
     case .outOfMemory: return .operatingSystem

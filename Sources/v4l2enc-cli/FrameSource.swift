@@ -11,6 +11,10 @@ struct SourceDescription: Hashable, Sendable {
   var pixelAspect: Rational?
   /// How many frames there are, if that is known before reading them.
   var frameCount: Int?
+  /// What the colours mean, if the input says so.
+  var color: ColorDescription?
+  /// Where the frames are.
+  var memory = InputMemory.copied
   /// The unit of the frames' times in seconds; nil where times are frame numbers.
   var timeBase: Rational?
   /// What the user should know, in words.
@@ -23,6 +27,8 @@ struct FrameOrigin: Hashable, Sendable {
   var sequence: UInt32
   /// Frames that the camera lost between the one before and this one.
   var lostBefore: Int
+  /// Whether the driver marked it as spoiled.
+  var isSpoiled = false
 }
 
 /// Where raw frames come from; read by one task.

@@ -25,10 +25,12 @@ enum InputDevice {
   }
 
   private static func videoDevice(_ path: String) -> CommandError {
-    CommandError(
+    let isCamera = DeviceCatalog.examine(.path(path)).contains { $0.kind == .camera }
+    let remedy =
+      isCamera ? "use v4l2enc capture \(path)" : "an encoder is named with --device \(path)"
+    return CommandError(
       .noInput,
-      "\(path) is a video device, not a file of raw video; an encoder is named with --device \(path)"
-    )
+      "\(path) is a \(isCamera ? "camera" : "video device"), not a file of raw video; \(remedy)")
   }
 
   /// Whether the file is on another file system than its directory, as one that a program serves

@@ -18,7 +18,7 @@ enum NegotiationText {
       "frames: \(report.rawFormat), \(report.bufferSize), "
         + "\(list(report.bytesPerLine)) bytes per line, \(list(report.planeSizes)) bytes, "
         + "\(report.inputBuffers) buffers, "
-        + (report.isPassThrough ? "copied as they are" : "converted"),
+        + way(report),
       "encoded pictures: \(report.codedFormat), up to \(report.codedBufferSize) bytes, "
         + "\(report.outputBuffers) buffers",
       "colours: \(color(report.color))",
@@ -27,6 +27,11 @@ enum NegotiationText {
     ]
     if let conversion = report.conversion { lines.append("conversion: \(conversion)") }
     return lines
+  }
+
+  private static func way(_ report: NegotiationReport) -> String {
+    if report.isZeroCopy { return "read where the producer has them, without a copy" }
+    return report.isPassThrough ? "copied as they are" : "converted"
   }
 
   /// One control as asked and as applied.

@@ -85,6 +85,7 @@ struct PacketReports: Sendable {
     if let origin {
       members.append(("sequence", .number(Int(origin.sequence))))
       members.append(("lost_before", .number(origin.lostBefore)))
+      members.append(("spoiled", .boolean(origin.isSpoiled)))
     }
     return JSON.object(members).text
   }

@@ -50,14 +50,31 @@ enum Quantities {
     return rate
   }
 
+  /// A time in seconds: `10` or `2.5`.
+  static func seconds(_ text: String, for option: String) throws(CommandError) -> Duration {
+    let longest = 1_000_000_000
+    guard let milliseconds = decimal(text[...], scale: 1000), milliseconds > 0,
+      milliseconds <= longest
+    else {
+      throw CommandError(
+        .usage,
+        "\(option) \(text): write seconds from 0.001 to \(longest / 1000), such as 10 or 2.5")
+    }
+    return .milliseconds(milliseconds)
+  }
+
   /// Columns and rows: `1280x720`.
-  static func size(_ text: String) throws(CommandError) -> VideoSize {
+  static func size(
+    _ text: String, for option: String = "--size"
+  ) throws(CommandError) -> VideoSize {
     let parts = text.split(separator: "x", omittingEmptySubsequences: false)
     guard parts.count == 2, let width = count(parts[0]), let height = count(parts[1]) else {
-      throw CommandError(.usage, "--size \(text): write columns and rows, such as 1280x720")
+      throw CommandError(.usage, "\(option) \(text): write columns and rows, such as 1280x720")
     }
     let size = VideoSize(width: width, height: height)
-    if let problem = problem(of: size) { throw CommandError(.usage, "--size \(text): \(problem)") }
+    if let problem = problem(of: size) {
+      throw CommandError(.usage, "\(option) \(text): \(problem)")
+    }
     return size
   }
 

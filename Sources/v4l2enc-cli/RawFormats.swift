@@ -12,15 +12,34 @@ enum RawFormats {
   /// The names in one line.
   static var names: String { all.map(\.name).joined(separator: ", ") }
 
+  /// What cameras send besides raw formats.
+  private static let compressed: [(name: String, format: PixelFormat)] = [
+    ("mjpeg", .mjpeg), ("jpeg", .jpeg),
+  ]
+
   /// The format of a name.
   static func format(named name: String) throws(CommandError) -> PixelFormat {
-    if let entry = all.first(where: { $0.name == name.lowercased() }) { return entry.format }
-    let hint = Suggestion.sentence(for: name, in: all.map(\.name))
-    throw CommandError(.usage, "--format \(name): unknown\(hint); known are \(names)")
+    try format(named: name, among: all)
+  }
+
+  /// The format of a name that a camera may send, which may be JPEG pictures as well.
+  static func cameraFormat(named name: String) throws(CommandError) -> PixelFormat {
+    try format(named: name, among: compressed + all)
+  }
+
+  private static func format(
+    named name: String, among formats: [(name: String, format: PixelFormat)]
+  ) throws(CommandError) -> PixelFormat {
+    if let entry = formats.first(where: { $0.name == name.lowercased() }) { return entry.format }
+    let names = formats.map(\.name)
+    throw CommandError(
+      .usage,
+      "--format \(name): unknown\(Suggestion.sentence(for: name, in: names)); known are "
+        + names.joined(separator: ", "))
   }
 
   /// The name of a format, or its code.
   static func name(of format: PixelFormat) -> String {
-    all.first { $0.format == format }?.name ?? format.description
+    (all + compressed).first { $0.format == format }?.name ?? format.description
   }
 }

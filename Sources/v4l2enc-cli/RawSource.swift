@@ -16,7 +16,7 @@ final class RawSource: FrameSource {
         "\(name) has no y4m header, so it is raw video, whose size must be given: --size 1280x720")
     }
     let format = options.format ?? .i420
-    let layout = try RasterLayout.ofFrames(format, size)
+    let layout = try RasterLayout.ofFrames(format, size, stride: options.stride)
     var description = SourceDescription(
       size: size, format: format, frameRate: options.frameRate ?? defaultRate)
     if options.frameRate == nil { description.remarks.append("\(defaultRate) fps (default)") }
@@ -53,7 +53,31 @@ final class RawSource: FrameSource {
 
 extension RasterLayout {
   /// The layout of a frame as it lies in a file.
+  ///
+  /// - Parameters:
+  ///   - format: how the pixels are laid out.
+  ///   - size: the size of the picture.
+  ///   - stride: bytes from row to row of the first plane; nil when rows follow each other. The
+  ///     other planes are padded by the same number of columns.
+  /// - Returns: the layout.
+  /// - Throws: when there is no such layout.
   static func ofFrames(
+    _ format: PixelFormat, _ size: VideoSize, stride: Int? = nil
+  ) throws(CommandError) -> RasterLayout {
+    let layout = try unpadded(format, size)
+    guard let stride, let row = layout.planes.first?.bytesPerLine else { return layout }
+    // The rows of a wider picture; two pixels tell how many bytes a pixel has.
+    let pair = try unpadded(format, VideoSize(width: 2, height: 2)).planes[0].bytesPerLine
+    guard stride >= row, stride.isMultiple(of: pair) else {
+      throw CommandError(
+        .usage,
+        "--stride \(stride): a row of \(size) \(RawFormats.name(of: format)) has \(row) bytes; "
+          + "give at least as many, and a multiple of \(pair)")
+    }
+    return try unpadded(format, VideoSize(width: stride / pair * 2, height: size.height))
+  }
+
+  private static func unpadded(
     _ format: PixelFormat, _ size: VideoSize
   ) throws(CommandError) -> RasterLayout {
     do { return try packed(format, size: size) } catch { throw CommandError(error) }

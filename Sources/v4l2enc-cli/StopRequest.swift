@@ -4,7 +4,13 @@ internal import V4L2Encoder
 
 /// That somebody wants the command to end early; wakes a reader that waits for input.
 final class StopRequest: Sendable {
+  /// What else is to happen when a stop is asked for.
+  private struct Listeners {
+    var actions: [@Sendable () -> Void] = []
+  }
+
   private let raised = Atomic(false)
+  private let listeners = Locked(Listeners())
   private let readEnd: OpenFile
   private let writeEnd: OpenFile
 
@@ -28,6 +34,21 @@ final class StopRequest: Sendable {
     guard !raised.exchange(true, ordering: .acquiringAndReleasing) else { return }
     // The byte stays in the pipe, so every later wait ends at once as well.
     _ = OutputDescriptor.writeAll([0], to: writeEnd.descriptor)
+    let actions = listeners.withLock { listeners in
+      defer { listeners.actions = [] }
+      return listeners.actions
+    }
+    for action in actions { action() }
+  }
+
+  /// Has something done when a stop is asked for, or at once if it was.
+  func whenRaised(_ action: @escaping @Sendable () -> Void) {
+    let isLate = listeners.withLock { listeners in
+      let isLate = isRaised
+      if !isLate { listeners.actions.append(action) }
+      return isLate
+    }
+    if isLate { action() }
   }
 
   /// Waits until the descriptor can be read; false when a stop was asked for first.

@@ -19,6 +19,10 @@ final class TestSource: FrameSource {
         "test:\(name): no such test picture\(Suggestion.sentence(for: name, in: names)); "
           + "there are test:bars and test:motion")
     }
+    if let stride = options.stride {
+      throw CommandError(
+        .usage, "--stride \(stride) is about raw input; leave it out with test:\(name)")
+    }
     let size = options.size ?? Self.defaultSize
     let format = options.format ?? .i420
     let rate = options.frameRate ?? defaultRate

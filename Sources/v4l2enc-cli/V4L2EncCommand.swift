@@ -28,6 +28,7 @@ struct V4L2EncCommand {
 
     Commands:
       encode     Encode a raw or y4m file, a pipe or a test picture
+      capture    Encode what a camera sends
       devices    List video devices and what they can do
 
     Options:
@@ -38,6 +39,7 @@ struct V4L2EncCommand {
       v4l2enc devices
       v4l2enc encode clip.y4m -o clip.h264 --bitrate 4M
       v4l2enc encode test:motion -o test.hevc --device virtual
+      v4l2enc capture /dev/video0 -o camera.h264 --duration 60
       ffmpeg -i clip.mp4 -f yuv4mpegpipe - | v4l2enc encode - -o clip.h264
 
     """
@@ -56,7 +58,8 @@ struct V4L2EncCommand {
     _ arguments: [String], _ signals: Signals
   ) async throws(CommandError) -> ExitCode {
     guard let command = arguments.first else {
-      throw CommandError(.usage, "which command? encode or devices (v4l2enc --help says more)")
+      throw CommandError(
+        .usage, "which command? encode, capture or devices (v4l2enc --help says more)")
     }
     let rest = Array(arguments.dropFirst())
     switch command {
@@ -64,6 +67,11 @@ struct V4L2EncCommand {
       switch try EncodeArguments.table.parse(rest, into: EncodeOptions()) {
       case .help: return try show(Help.page(EncodeArguments.table))
       case .run(let options): return await EncodeCommand.run(options, signals)
+      }
+    case "capture":
+      switch try CaptureArguments.table.parse(rest, into: CaptureOptions()) {
+      case .help: return try show(Help.page(CaptureArguments.table))
+      case .run(let options): return await CaptureCommand.run(options, signals)
       }
     case "devices":
       switch try DevicesCommand.table.parse(rest, into: DevicesOptions()) {
@@ -77,7 +85,7 @@ struct V4L2EncCommand {
     case "--help", "-h", "help": return try show(help)
     case "--version": return try show("v4l2enc \(version)\n")
     default:
-      let known = ["encode", "devices", "--help", "--version"]
+      let known = ["encode", "capture", "devices", "--help", "--version"]
       let kind = command.hasPrefix("-") ? "option" : "command"
       throw CommandError(
         .usage,

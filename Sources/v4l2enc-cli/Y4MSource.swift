@@ -84,6 +84,10 @@ final class Y4MSource: FrameSource {
       throw CommandError(
         .usage, "--size \(size): the y4m header of \(name) says \(header.size); leave --size out")
     }
+    if let stride = options.stride {
+      throw CommandError(
+        .usage, "--stride \(stride): the rows of y4m are never padded; leave --stride out")
+    }
     if let format = options.format, format != header.format {
       throw CommandError(
         .usage,

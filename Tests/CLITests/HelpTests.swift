@@ -5,10 +5,11 @@ import Testing
 /// The pages are compared byte for byte, so that every change of them is seen.
 @Suite struct HelpTests {
   @Test func encode() { #expect(Help.page(EncodeArguments.table) == Self.encodePage) }
+  @Test func capture() { #expect(Help.page(CaptureArguments.table) == Self.capturePage) }
   @Test func devices() { #expect(Help.page(DevicesCommand.table) == Self.devicesPage) }
 
   @Test func linesFitATerminal() {
-    for page in [Self.encodePage, Self.devicesPage, V4L2EncCommand.help] {
+    for page in [Self.encodePage, Self.capturePage, Self.devicesPage, V4L2EncCommand.help] {
       #expect(page.hasSuffix("\n"))
       for line in page.split(separator: "\n") { #expect(line.count <= 92, "\(line)") }
     }
@@ -31,6 +32,8 @@ import Testing
       --format FORMAT             Pixels of raw input and test pictures (default i420): i420,
                                   nv12, nv21, yv12, i422, yuyv, yuy2, uyvy, rgb24, bgr24, bgra,
                                   bgrx, argb, gray
+      --stride BYTES              From row to row of raw input whose rows are padded, as those
+                                  of rpicam-vid are to 64
       --fps N[/D]                 Frames per second (default: the y4m header's, else 30)
       --frames N                  Stop after this many frames
       --crop-odd                  Leave out the last column or row of odd sizes, which 4:2:0
@@ -75,6 +78,87 @@ import Testing
                                   --size
       -                           The same from standard input
       test:bars, test:motion      Built-in pictures (default 1280x720, 10 seconds)
+
+    Presets (any option given besides one wins):
+      live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers
+                                  at every IDR
+      recording                   VBR with a peak of 1.5 times the bitrate, High (HEVC: Main)
+      safe                        known stable on Rockchip, good for any driver: CBR, init QP
+                                  26, QP 10 to 51, GOP 30
+
+    Exit codes (sysexits.h):
+      0                           Done
+      64, 65, 66                  Wrong arguments; damaged input; no such input
+      69, 77                      No usable device; no permission
+      70, 71                      A defect; no memory
+      73, 74, 75                  Cannot create output; read, write or device error; timed out
+      130, 143                    Stopped by Ctrl-C or SIGTERM; what was encoded is written
+
+    """
+
+  private static let capturePage = """
+    Encodes a camera's pictures to H.264 or HEVC on a V4L2 memory-to-memory device.
+
+    Usage: v4l2enc capture CAMERA -o OUTPUT [options]
+
+    Output:
+      -o, --output OUTPUT         Elementary stream to write: a file, or - for standard output
+      --frames N                  Stop after this many frames
+
+    Camera:
+      --size WxH                  Size to ask the camera for (default: its largest up to
+                                  1920x1080 at 24 fps or more; the signal's own with HDMI)
+      --fps N[/D]                 Frames per second to ask the camera for
+      --format FORMAT             Pixels to ask the camera for (default: what costs least):
+                                  mjpeg, i420, nv12, nv21, yv12, i422, yuyv, yuy2, uyvy, rgb24,
+                                  bgr24, bgra, bgrx, argb, gray
+      --input N                   Input of the camera (default: the one in force)
+      --scale WxH                 Size to encode (default: the camera's); then it stays the same
+                                  when the camera's changes
+      --range keep|limited|full   Black and white in numbers: as the camera sends them
+                                  (default), 16 to 235, 0 to 255
+      --duration SECONDS          Stop after this time, by the camera's clock
+      --signal-wait SECONDS|forever
+                                  How long a lost signal may stay away (default: 60)
+      --crop-odd                  Leave out the last column or row of odd sizes, which 4:2:0
+                                  video cannot have
+
+    Encoder and codec:
+      --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
+                                  one in this process
+      --codec h264|hevc|fwht      Codec (default: from OUTPUT's suffix, else h264); fwht is that
+                                  of the kernel's vicodec
+      --profile P                 baseline, constrained-baseline, main, high; HEVC: main
+      --level L|auto              Level, such as 4.1 (default: the lowest that fits)
+      --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
+                                  others; may be repeated
+
+    Quality:
+      --preset live|recording|safe
+                                  A set of values, see below
+      -b, --bitrate RATE          Target, such as 4M or 500k (default: 0.1 bit per pixel, HEVC
+                                  0.07)
+      --peak-bitrate RATE         Peak of vbr (default: 1.5 times the bitrate)
+      --rate-control cbr|vbr|cq   Constant bitrate (default), variable bitrate, constant
+                                  quantizer
+      --qp N                      Quantizer of cq, 0 (best) to 51; implies cq
+      --init-qp N                 Quantizer of the first picture
+      --min-qp N                  Lowest quantizer allowed (default 10)
+      --max-qp N                  Highest quantizer allowed (default 51)
+      --gop N                     Pictures from key frame to key frame (default: 2 seconds)
+
+    Reports:
+      --save-pts FILE             Write presentation times, mkvmerge format v2
+      --stats FILE                Write one line of JSON per packet
+      --trace FILE                Write every request to the device, and its answer, to this
+                                  file
+      --no-progress               No status line (there is none without a terminal)
+      -q, --quiet                 Only warnings and errors
+      -v, --verbose               What was negotiated, and each control as asked and applied
+      -h, --help                  This text
+
+    CAMERA is a node such as /dev/video0; v4l2enc capture without one lists the cameras.
+    The frames keep the camera's times, relative to the first one.
 
     Presets (any option given besides one wins):
       live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers

@@ -28,10 +28,3 @@ func y4m(_ frames: Int, header: String = "YUV4MPEG2 W64 H64 F25:1 C420jpeg") -> 
   return Array("\(header)\n".utf8)
     + (0..<frames).flatMap { Array("FRAME\n".utf8) + pictures[$0 * size..<($0 + 1) * size] }
 }
-
-/// The number that stands before a word, as in `5 frames`.
-func number(before word: String, in text: String) -> Int? {
-  guard let range = text.firstRange(of: word) else { return nil }
-  let digits = text[..<range.lowerBound].reversed().prefix { $0.isNumber }
-  return Int(String(digits.reversed()))
-}

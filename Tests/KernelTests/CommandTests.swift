@@ -14,23 +14,6 @@ extension KernelTests {
       try await Subprocess.run(try builtBinary(named: "v4l2enc"), arguments)
     }
 
-    /// The frames of a stream, found by walking from header to header.
-    private func frames(of stream: String) throws -> [FWHTHeader] {
-      let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: stream)))
-      var headers: [FWHTHeader] = []
-      var offset = 0
-      while offset < bytes.count {
-        let rest = bytes.span.bytes.extracting(offset..<bytes.count)
-        guard let header = FWHTHeader(rest) else {
-          throw TestSupportError("\(stream) has no frame at \(offset) of \(bytes.count)")
-        }
-        headers.append(header)
-        offset += FWHTHeader.byteCount + header.payloadByteCount
-      }
-      guard offset == bytes.count else { throw TestSupportError("\(stream) ends within a frame") }
-      return headers
-    }
-
     @Test("devices --all lists one usable encoder, and why the others are none")
     func devices() async throws {
       let result = try await run("devices", "--all")
@@ -65,7 +48,7 @@ extension KernelTests {
       #expect(result.exitCode == 0, "\(result.errorText)")
       #expect(result.errorText.contains("--device auto chose \(try KernelGuest.encoder())"))
       #expect(result.errorText.contains("25 frames in, 25 out, 0 skipped"))
-      let frames = try frames(of: output)
+      let frames = try Recording.headers(of: output)
       #expect(frames.count == 25)
       #expect(frames.allSatisfy { $0.size == VideoSize(width: 640, height: 360) })
       #expect(frames.indices.filter { frames[$0].isIntra } == [0, 5, 10, 15, 20])
@@ -91,7 +74,7 @@ extension KernelTests {
       process.send(SIGINT)
       let result = try await process.wait(within: .seconds(20))
       #expect(result.exitCode == 130, "\(result.errorText)")
-      let count = try frames(of: output).count
+      let count = try Recording.headers(of: output).count
       #expect(count > 0)
       #expect(result.errorText.contains(" \(count) out, 0 skipped"), "\(result.errorText)")
     }

@@ -88,6 +88,25 @@ struct Recording {
     }
   }
 
+  /// The frames of a stream, found by walking from header to header.
+  ///
+  /// - Throws: `TestSupportError` when the stream does not consist of whole frames.
+  static func headers(of stream: String) throws -> [FWHTHeader] {
+    let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: stream)))
+    var headers: [FWHTHeader] = []
+    var offset = 0
+    while offset < bytes.count {
+      let rest = bytes.span.bytes.extracting(offset..<bytes.count)
+      guard let header = FWHTHeader(rest) else {
+        throw TestSupportError("\(stream) has no frame at \(offset) of \(bytes.count)")
+      }
+      headers.append(header)
+      offset += FWHTHeader.byteCount + header.payloadByteCount
+    }
+    guard offset == bytes.count else { throw TestSupportError("\(stream) ends within a frame") }
+    return headers
+  }
+
   /// Decodes a stream of 4:2:0 pictures by vicodec's own decoder.
   ///
   /// - Throws: `TestSupportError` when v4l2-ctl fails or does not write whole pictures.

@@ -1,0 +1,46 @@
+internal import V4L2Encoder
+
+/// What becomes of a camera's pictures on their way to the encoder.
+struct CameraPictures {
+  let description: SourceDescription
+  /// What makes them the size and the range that was asked for; nil where they are already.
+  let scaler: FrameScaler?
+
+  private static let defaultRate = Rational(30)
+
+  /// Decides for pictures of one kind.
+  ///
+  /// - Parameters:
+  ///   - format: what the camera's frames are like.
+  ///   - options: what was asked for.
+  ///   - scaledFormat: what pictures are scaled to.
+  /// - Throws: when they cannot be made what was asked for.
+  init(
+    _ format: CaptureFormat, _ options: CaptureOptions, scaledFormat: PixelFormat
+  ) throws(CommandError) {
+    let size = options.scale ?? format.size
+    let colors = try options.range.colors(
+      of: format.color, in: format.format, from: format.cameraFormat, size: size)
+    if size != format.size || colors.limitsRange {
+      do throws(EncoderError) {
+        scaler = try FrameScaler(
+          from: format.format, size: format.size, to: scaledFormat, size: size,
+          color: colors.color, limitsRange: colors.limitsRange)
+      } catch {
+        throw CommandError(error)
+      }
+    } else {
+      scaler = nil
+    }
+    let rate = format.frameRate ?? options.encode.frameRate
+    var description = SourceDescription(
+      size: size, format: scaler?.format ?? format.format, frameRate: rate ?? Self.defaultRate)
+    description.timeBase = CameraSource.timeBase
+    description.color = colors.color
+    if scaler == nil { description.memory = format.inputMemory }
+    if rate == nil {
+      description.remarks.append("\(Self.defaultRate) fps assumed (the camera does not tell)")
+    }
+    self.description = description
+  }
+}
