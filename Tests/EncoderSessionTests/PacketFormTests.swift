@@ -1,3 +1,5 @@
+import CV4L2
+import Glibc
 import TestSupport
 import Testing
 import V4L2Encoder
@@ -6,7 +8,8 @@ import VirtualV4L2Device
 /// Packets in the forms that containers want, out of whole sessions with real codecs.
 @Suite(.timeLimit(.minutes(5))) struct PacketFormTests {
   private func encode<Codec: CodecTag>(
-    _ codec: Codec.Type, _ source: PlanarVideo, _ change: (inout EncoderConfiguration) -> Void
+    _ codec: Codec.Type, _ source: PlanarVideo, _ device: DeviceSelector,
+    _ change: (inout EncoderConfiguration) -> Void
   ) async throws -> [EncodedPacket] {
     let size = VideoSize(width: source.width, height: source.height)
     var configuration = EncoderConfiguration(
@@ -14,8 +17,7 @@ import VirtualV4L2Device
     configuration.timeBase = Rational(1, 25)
     configuration.keyFrameInterval = 20
     change(&configuration)
-    let encoder = try await V4L2VideoEncoder<Codec>.open(
-      configuration, on: .virtual(VirtualDevice()))
+    let encoder = try await V4L2VideoEncoder<Codec>.open(configuration, on: device)
     let reader = Harness.collect(encoder.packets)
     for index in 0..<source.frameCount {
       try await encoder.encode(
@@ -29,10 +31,13 @@ import VirtualV4L2Device
   }
 
   private func encode(
-    _ codec: VideoCodec, _ source: PlanarVideo, _ change: (inout EncoderConfiguration) -> Void
+    _ codec: VideoCodec, _ source: PlanarVideo, on device: DeviceSelector? = nil,
+    _ change: (inout EncoderConfiguration) -> Void
   ) async throws -> [EncodedPacket] {
-    codec == .h264
-      ? try await encode(H264.self, source, change) : try await encode(HEVC.self, source, change)
+    let device = try device ?? .virtual(VirtualDevice())
+    return codec == .h264
+      ? try await encode(H264.self, source, device, change)
+      : try await encode(HEVC.self, source, device, change)
   }
 
   private func isDelimiter(_ unit: NALUnit, _ codec: VideoCodec) -> Bool {
@@ -66,11 +71,23 @@ import VirtualV4L2Device
     #expect(try decoded.lumaPSNR(against: source).lowest >= 30)
   }
 
-  @Test("Every packet begins with one delimiter", arguments: [VideoCodec.h264, .hevc])
-  func delimiters(codec: VideoCodec) async throws {
+  @Test(
+    "Every packet begins with one delimiter, whoever writes it",
+    arguments: [VideoCodec.h264, .hevc], [true, false])
+  func delimiters(codec: VideoCodec, driverHasControl: Bool) async throws {
     let source = try await MediaTools.pictures(.carphone, frames: 30)
+    let written = Locked(0)
+    let transport = BentTransport(try VirtualDevice()) { request, argument, device in
+      let isControl =
+        request == CV4L2_VIDIOC_S_EXT_CTRLS || request == CV4L2_VIDIOC_G_EXT_CTRLS
+      if isControl, controlNumber(argument) == V4L2_CID_MPEG_VIDEO_AU_DELIMITER {
+        guard driverHasControl else { return -EINVAL }
+        written.withLock { $0 += 1 }
+      }
+      return device.perform(request, argument)
+    }
     for form in [BitstreamForm.annexB, .lengthPrefixed(parameterSets: .inBand)] {
-      let packets = try await encode(codec, source) {
+      let packets = try await encode(codec, source, on: transport.selector) {
         $0.bitstreamForm = form
         $0.accessUnitDelimiters = true
       }
@@ -80,6 +97,7 @@ import VirtualV4L2Device
         #expect(units.map { isDelimiter($0, codec) } == units.indices.map { $0 == 0 })
         #expect(packet.hasParameterSets == packet.isKeyFrame)
       }
+      #expect((written.withLock { $0 } > 0) == driverHasControl)
       guard form == .annexB else { continue }
       let directory = try TemporaryDirectory()
       let stream = try directory.write(

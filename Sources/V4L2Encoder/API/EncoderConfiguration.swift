@@ -125,7 +125,8 @@ public struct EncoderConfiguration: Hashable, Sendable {
   /// Whether every picture begins with an access unit delimiter, which MPEG transport streams and
   /// HLS want.
   ///
-  /// They come from the driver where it writes them, from the library otherwise.
+  /// They come from the driver where it has `V4L2_CID_MPEG_VIDEO_AU_DELIMITER`, from the library
+  /// otherwise. False leaves the choice to the driver; wave5 writes them unasked.
   public var accessUnitDelimiters: Bool
   /// Whether ``EncodedPacket/averageQuantizer`` is read from the slices of every picture.
   public var measuresQuantizer: Bool

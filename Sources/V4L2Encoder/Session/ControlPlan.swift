@@ -39,7 +39,7 @@ package enum ControlPlan {
   ) -> [PlannedControl] {
     rate(codec, configuration) + structure(codec, configuration, family)
       + tools(codec, profile: profile, level: level)
-      + quantizer(codec, configuration) + headers(codec)
+      + quantizer(codec, configuration) + headers(codec, configuration)
   }
 
   private static func rate(
@@ -181,9 +181,14 @@ package enum ControlPlan {
   ///
   /// The two controls for repetition have the same effect on different drivers; where neither
   /// exists the library inserts them itself, so nothing is missing for the caller.
-  private static func headers(_ codec: VideoCodec) -> [PlannedControl] {
+  private static func headers(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration
+  ) -> [PlannedControl] {
     guard codec != .fwht else { return [] }
-    return [
+    // Where the control is missing the library inserts the delimiters itself, too.
+    let delimiters =
+      configuration.accessUnitDelimiters ? [PlannedControl(.auDelimiter, 1, .explicit)] : []
+    return delimiters + [
       PlannedControl(.headerMode, 1, .explicit),
       PlannedControl(
         .prependParameterSetsToIDR, 1, .explicit,
