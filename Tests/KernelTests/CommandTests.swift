@@ -68,11 +68,11 @@ extension KernelTests {
       let process = try Subprocess(
         try builtBinary(named: "v4l2enc"),
         ["encode", "test:motion", "--size", "640x360", "--frames", "1000000", "-o", output])
-      try await eventually(within: .seconds(20), "there is output") {
+      try await eventually(within: .seconds(60), "there is output") {
         FileManager.default.contents(atPath: output)?.isEmpty == false
       }
       process.send(SIGINT)
-      let result = try await process.wait(within: .seconds(20))
+      let result = try await process.wait(within: .seconds(60))
       #expect(result.exitCode == 130, "\(result.errorText)")
       let count = try Recording.headers(of: output).count
       #expect(count > 0)
