@@ -100,7 +100,7 @@ public struct EncoderConfiguration: Hashable, Sendable {
   /// Pictures from one key frame to the next, 1 for key frames only.
   public var keyFrameInterval: Int
   /// The profile; nil asks for the codec's most widely decodable one with good compression
-  /// (H.264 High, HEVC Main).
+  /// (H.264 High, HEVC Main), or the best that the driver lists.
   public var profile: CodecProfile?
   /// The level; nil computes the lowest that allows size, rate and bitrate.
   public var level: CodecLevel?

@@ -1,7 +1,7 @@
 /// Controls: written without asking first, read back, reported.
 extension Negotiator {
   mutating func setControls() throws(EncoderError) {
-    let profile = configuration.profile ?? defaultProfile
+    let profile = configuration.profile ?? defaultProfile()
     let bitrate: Int? =
       switch configuration.rateControl {
       case .constant(let bitrate): bitrate
@@ -32,12 +32,22 @@ extension Negotiator {
     return exists ? .control : .restart
   }
 
-  private var defaultProfile: CodecProfile? {
+  /// The profile of the best compression that the driver lists: coda and allegro have no High.
+  private func defaultProfile() -> CodecProfile? {
+    let (control, profiles): (ControlID, [CodecProfile])
     switch codec {
-    case .h264: .h264High
-    case .hevc: .hevcMain
-    case .fwht: nil
+    case .h264:
+      (control, profiles) = (
+        .h264Profile, [.h264High, .h264Main, .h264ConstrainedBaseline, .h264Baseline]
+      )
+    case .hevc: (control, profiles) = (.hevcProfile, [.hevcMain])
+    case .fwht: return nil
     }
+    guard profiles.count > 1, family.readsControlsBack,
+      let items = device.handle.controlDescription(control)?.items
+    else { return profiles.first }
+    let offered = Set(items.map(\.index))
+    return profiles.first { offered.contains(Int64($0.menuValue)) } ?? profiles.first
   }
 
   mutating func chooseLevel(

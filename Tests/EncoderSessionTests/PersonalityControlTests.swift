@@ -1,0 +1,92 @@
+import CV4L2
+import TestSupport
+import Testing
+import V4L2Encoder
+import VirtualV4L2Device
+
+/// Controls on every driver that the virtual device imitates.
+@Suite(.timeLimit(.minutes(3))) struct PersonalityControlTests {
+  private static let bitrate = UInt32(V4L2_CID_MPEG_VIDEO_BITRATE)
+
+  /// The family by the personality's name; those without one are generic.
+  private static let families = [
+    "bcm2835": "bcm2835-codec", "coda": "coda", "iris": "iris", "nvidia": "nvidia",
+    "rkmpp": "rkmpp", "s5p-mfc": "s5p-mfc", "venus": "venus", "wave5": "wave5",
+    "spec": "generic",
+  ]
+
+  private static var names: [String] { families.keys.sorted() }
+
+  /// Those whose buffers this front of the device maps: rkmpp's planes lie in one export.
+  private static var mappable: [String] { names.filter { $0 != "rkmpp" } }
+
+  private func device(_ name: String) throws -> VirtualDevice {
+    let personality = try #require(VirtualDevice.Personality.named(name))
+    return try VirtualDevice(
+      VirtualDevice.Configuration(personality: personality, h264: .null, hevc: .null))
+  }
+
+  private func open(_ device: VirtualDevice) async throws -> H264Encoder {
+    var configuration = EncoderConfiguration(
+      size: VideoSize(width: 640, height: 480), frameRate: Rational(25),
+      rateControl: .constant(bitrate: 1_000_000))
+    configuration.keyFrameInterval = 50
+    return try await H264Encoder.open(configuration, on: .virtual(device))
+  }
+
+  @Test("every driver is recognised, and what it is asked it takes", arguments: mappable)
+  func configuration(name: String) async throws {
+    let device = try device(name)
+    let encoder = try await open(device)
+    let report = encoder.negotiated
+    await encoder.close()
+    #expect(report.family == Self.families[name])
+    for control in report.controls {
+      if case .refused(let errno) = control.result {
+        Issue.record("\(control.name) = \(control.requested) is refused: \(errno)")
+      }
+    }
+    #expect(device.appliedControls[Self.bitrate] == 1_000_000)
+    let isReadBack = name != "nvidia"
+    for control in ["BITRATE", "H264_PROFILE", "H264_LEVEL"] {
+      let result = report.controls.first { $0.name == control }?.result
+      #expect(result == (isReadBack ? .applied : .unverified), "\(control)")
+    }
+    // Nothing but the best profile that the driver lists: coda has no High.
+    #expect(report.profile == (name == "coda" ? .h264ConstrainedBaseline : .h264High))
+  }
+
+  @Test(
+    "the bitrate changes while frames are encoded, or the outcome says why not",
+    arguments: mappable)
+  func bitrateOnTheWay(name: String) async throws {
+    let device = try device(name)
+    let encoder = try await open(device)
+    let outcome = try #require(
+      try await encoder.update(DynamicSettings(bitrate: 2_000_000)).first)
+    await encoder.close()
+    switch outcome.result {
+    case .applied, .unverified: #expect(device.appliedControls[Self.bitrate] == 2_000_000)
+    case .leftOut:
+      #expect(["wave5", "s5p-mfc"].contains(name))
+      #expect(device.appliedControls[Self.bitrate] == 1_000_000)
+    case .adjusted, .refused, .unsupported: Issue.record("\(outcome)")
+    }
+  }
+
+  @Test("capabilities are read from every driver", arguments: names)
+  func capabilities(name: String) throws {
+    let capabilities = try EncoderCapabilities.read(from: .virtual(try device(name)))
+    #expect(capabilities.family.name == Self.families[name])
+    #expect(capabilities.codecs.contains { $0.codec == .h264 })
+    #expect(!capabilities.rawFormats.isEmpty)
+    switch name {
+    case "nvidia": #expect(capabilities.controls == [])
+    // Four controls can be asked for there, two of them of H.264.
+    case "rkmpp":
+      #expect(capabilities.description(of: .h264Profile) != nil)
+      #expect(capabilities.description(of: .bitrate) == nil)
+    default: #expect(capabilities.description(of: .bitrate)?.range?.contains(1_000_000) == true)
+    }
+  }
+}
