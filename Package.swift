@@ -55,8 +55,8 @@ let package = Package(
       dependencies: ["VirtualV4L2Device", "V4L2Encoder", "CFuse3", "CV4L2"],
       swiftSettings: upcoming),
     .target(
-      name: "TestSupport", dependencies: ["V4L2Encoder", "CLibYUV"], path: "Tests/TestSupport",
-      swiftSettings: upcoming),
+      name: "TestSupport", dependencies: ["V4L2Encoder", "CV4L2", "CLibYUV"],
+      path: "Tests/TestSupport", swiftSettings: upcoming),
     .testTarget(
       name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: upcoming),
     .testTarget(

@@ -32,7 +32,9 @@ struct CameraPictures {
     } else {
       scaler = nil
     }
-    let rate = format.frameRate ?? options.encode.frameRate
+    // Timings that were measured wrongly give rates that no encoder takes.
+    let told = format.frameRate.flatMap { Quantities.frameRates.contains($0.value) ? $0 : nil }
+    let rate = told ?? options.encode.frameRate
     var description = SourceDescription(
       size: size, format: scaler?.format ?? format.format, frameRate: rate ?? Self.defaultRate)
     description.timeBase = CameraSource.timeBase

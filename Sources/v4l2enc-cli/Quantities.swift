@@ -4,6 +4,8 @@ internal import V4L2Encoder
 enum Quantities {
   /// What the library takes.
   static let bitrates = ConfigurationCheck.bitrates
+  /// Frames per second that the library takes.
+  static let frameRates = 0.001...1000.0
 
   /// Bits per second: `4M`, `2.5M`, `500k`, or plain.
   static func bitrate(_ text: String, for option: String) throws(CommandError) -> Int {
@@ -44,7 +46,7 @@ enum Quantities {
       throw CommandError(
         .usage, "--fps \(text): both numbers must be from 1 to \(limit), such as 25 or 30000/1001")
     }
-    guard (0.001...1000).contains(rate.value) else {
+    guard frameRates.contains(rate.value) else {
       throw CommandError(.usage, "--fps \(text): a frame rate is from 1/1000 to 1000")
     }
     return rate

@@ -1,13 +1,13 @@
-import CV4L2
-import Glibc
-import V4L2Encoder
+package import CV4L2
+internal import Glibc
+package import V4L2Encoder
 
 /// A camera in this process whose frames, signal and failures a test dictates.
 ///
 /// It answers like a driver on videobuf2 that exports no buffers, with one input.
-final class TestCamera: Transport {
+package final class TestCamera: Transport {
   /// What its input sees.
-  enum Signal: Sendable {
+  package enum Signal: Sendable {
     /// A webcam's: size and rate are chosen by the application.
     case own
     /// A digital signal.
@@ -43,13 +43,13 @@ final class TestCamera: Transport {
     var bufferLength = 0
   }
 
-  let format: PixelFormat
+  package let format: PixelFormat
   /// Whether the application chooses the size.
-  let isWebcam: Bool
+  package let isWebcam: Bool
   private let hasEvents: Bool
   private let state: Locked<State>
 
-  init(_ format: PixelFormat, signal: Signal = .own, hasEvents: Bool = true) {
+  package init(_ format: PixelFormat, signal: Signal = .own, hasEvents: Bool = true) {
     self.format = format
     self.hasEvents = hasEvents
     if case .own = signal { isWebcam = true } else { isWebcam = false }
@@ -61,14 +61,14 @@ final class TestCamera: Transport {
     self.state = Locked(state)
   }
 
-  var selector: DeviceSelector { DeviceSelector(.node(path: "camera", self)) }
+  package var selector: DeviceSelector { DeviceSelector(.node(path: "camera", self)) }
   /// Handles that are open.
-  var openCount: Int { state.withLock { $0.openCount } }
+  package var openCount: Int { state.withLock { $0.openCount } }
   /// Buffers that wait to be filled.
-  var queuedCount: Int { state.withLock { $0.queued.count } }
-  var isStreaming: Bool { state.withLock { $0.isStreaming } }
+  package var queuedCount: Int { state.withLock { $0.queued.count } }
+  package var isStreaming: Bool { state.withLock { $0.isStreaming } }
 
-  func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {
+  package func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {
     state.withLock { $0.openCount += 1 }
     return Handle(self)
   }
@@ -76,7 +76,7 @@ final class TestCamera: Transport {
   // MARK: - What a test dictates
 
   /// Fills the next buffer; without one the frame is lost, as with a real camera.
-  func send(_ bytes: [UInt8], flags: Int32 = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC) {
+  package func send(_ bytes: [UInt8], flags: Int32 = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC) {
     state.withLock { state in
       defer { state.sequence &+= 1 }
       guard state.isStreaming, !state.queued.isEmpty else { return }
@@ -92,7 +92,7 @@ final class TestCamera: Transport {
   }
 
   /// Changes the signal and, with events, tells so; a receiver may fail its queue then.
-  func change(_ signal: Signal, failsQueue: Bool = false) {
+  package func change(_ signal: Signal, failsQueue: Bool = false) {
     state.withLock { state in
       state.signal = signal
       if failsQueue { state.hasFailed = true }
@@ -101,15 +101,15 @@ final class TestCamera: Transport {
   }
 
   /// Fails the queue as vb2_queue_error does.
-  func fail() { state.withLock { $0.hasFailed = true } }
+  package func fail() { state.withLock { $0.hasFailed = true } }
 
   /// Unplugs the camera.
-  func unplug() { state.withLock { $0.isGone = true } }
+  package func unplug() { state.withLock { $0.isGone = true } }
 
   /// What STREAMON is refused with from now on.
-  func refuseStart(_ errno: Int32?) { state.withLock { $0.startRefusal = errno } }
+  package func refuseStart(_ errno: Int32?) { state.withLock { $0.startRefusal = errno } }
 
-  func describe(colorspace: v4l2_colorspace) {
+  package func describe(colorspace: v4l2_colorspace) {
     state.withLock { $0.colorspace = colorspace.rawValue }
   }
 
