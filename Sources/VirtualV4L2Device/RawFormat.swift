@@ -85,6 +85,13 @@ extension RawFormat {
     fourCC: CV4L2_PIX_FMT_UYVY, name: "UYVY 4:2:2", layout: .packedChromaFirst)
 }
 
+extension RawFormat {
+  /// Every raw format that the model knows.
+  static let all: [RawFormat] = [
+    .nv12, .nv21, .yuv420, .yvu420, .nv12m, .nv21m, .yuv420m, .yuyv, .uyvy,
+  ]
+}
+
 /// What the colours of a picture mean, in V4L2's codes.
 struct Colorimetry: Hashable, Sendable {
   var colorSpace = UInt32(V4L2_COLORSPACE_REC709.rawValue)

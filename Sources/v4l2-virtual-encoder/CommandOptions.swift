@@ -44,6 +44,11 @@ struct CommandOptions {
           throw .usage("\(parts[0]) is one of \(option.values), not \(value)")
         }
         choice.apply(&self)
+      case .value(let name, let apply):
+        guard let value = parts.count == 2 ? parts[1] : rest.popFirst() else {
+          throw .usage("\(parts[0]) needs a value: \(name)")
+        }
+        try apply(&self, value)
       }
     }
     // The other options change the personality, in whatever order they came.
@@ -65,6 +70,7 @@ struct CommandOptions {
     enum Effect {
       case flag((inout CommandOptions) -> Void)
       case choice([(name: String, apply: (inout CommandOptions) -> Void)])
+      case value(name: String, (inout CommandOptions, String) throws(ServerFailure) -> Void)
     }
     let names: [String]
     let effect: Effect
@@ -74,6 +80,7 @@ struct CommandOptions {
       switch effect {
       case .flag: ""
       case .choice(let choices): choices.map(\.name).joined(separator: "|")
+      case .value(let name, _): name
       }
     }
   }
@@ -88,9 +95,10 @@ struct CommandOptions {
     [
       Option(
         names: ["--personality"],
-        effect: .choice(
-          VirtualDevice.Personality.all.map { one in (one.name, { $0.personality = one }) }),
-        help: "which driver it imitates; spec is the kernel's documentation"),
+        effect: .value(
+          name: (VirtualDevice.Personality.all.map(\.name) + ["recorded:FILE"])
+            .joined(separator: "|"), choosePersonality),
+        help: "what it imitates: spec the kernel's documents, FILE a dump"),
       Option(
         names: ["--list-personalities", "--list"], effect: .flag { $0.listsPersonalities = true },
         help: "say what each of them is"),
@@ -100,7 +108,7 @@ struct CommandOptions {
           VirtualDevice.Configuration.Interface.allCases.map { one in
             (one.rawValue, { $0.api = one })
           }),
-        help: "the multi-planar or the single-planar interface, if not the driver's"),
+        help: "the multi- or single-planar interface, if not the driver's"),
       Option(
         names: ["--codec-h264"], effect: choices(\.device.h264),
         help: "who encodes H.264; null makes the bytes up, to measure clients"),
@@ -123,6 +131,16 @@ struct CommandOptions {
       Option(
         names: ["--version"], effect: .flag { $0.showsVersion = true }, help: "show the version"),
     ]
+  }
+
+  private static func choosePersonality(
+    _ options: inout CommandOptions, _ text: String
+  ) throws(ServerFailure) {
+    do throws(EncoderError) {
+      options.personality = try .chosen(by: text)
+    } catch {
+      throw .usage("--personality \(text): \(error)")
+    }
   }
 
   private static func useNullCodecs(_ options: inout CommandOptions) {

@@ -19,7 +19,8 @@ enum DeviceChoice {
     return try await first(of: devices, plan, observer, console, trace: trace)
   }
 
-  /// The device of this name; `virtual` is made for the occasion, in this process.
+  /// The device of this name; `virtual`, or `virtual:` with a personality, is made for the
+  /// occasion, in this process.
   static func selector(
     _ name: String, _ trace: DeviceTrace? = nil
   ) throws(CommandError) -> DeviceSelector {
@@ -28,8 +29,16 @@ enum DeviceChoice {
   }
 
   private static func selector(named name: String) throws(CommandError) -> DeviceSelector {
-    guard name == "virtual" else { return .path(name) }
-    do { return .virtual(try VirtualDevice()) } catch {
+    guard name == "virtual" || name.hasPrefix("virtual:") else { return .path(name) }
+    var configuration = VirtualDevice.Configuration()
+    if name != "virtual" {
+      do throws(EncoderError) {
+        configuration.personality = try .chosen(by: String(name.dropFirst("virtual:".count)))
+      } catch {
+        throw CommandError(error.errno == nil ? .usage : .noInput, "\(name): \(error)")
+      }
+    }
+    do { return .virtual(try VirtualDevice(configuration)) } catch {
       throw CommandError(.operatingSystem, "no memory for the virtual device: \(error.text)")
     }
   }

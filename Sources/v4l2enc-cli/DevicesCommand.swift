@@ -6,6 +6,7 @@ struct DevicesOptions: Sendable {
   var asJSON = false
   var tracePath: String?
   var showsControls = false
+  var dumpPath: String?
   var extraPaths: [String] = []
   var paths: [String] = []
 }
@@ -33,6 +34,11 @@ enum DevicesCommand {
             "--also", value: "PATH",
             help: "Look at this node besides those with known names; may be repeated"
           ) { (options, text) throws(CommandError) in options.extraPaths.append(text) },
+          ArgumentOption(
+            "--dump", value: "FILE",
+            help: "Write everything that one device says of itself to this file, or - for standard "
+              + "output; without PATH of the machine's encoder"
+          ) { (options, text) throws(CommandError) in options.dumpPath = text },
           ArgumentOption("--trace", value: "FILE", help: EncodeArguments.traceHelp) {
             (options, text) throws(CommandError) in options.tracePath = text
           },

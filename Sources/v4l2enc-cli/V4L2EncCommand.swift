@@ -77,6 +77,7 @@ struct V4L2EncCommand {
       switch try DevicesCommand.table.parse(rest, into: DevicesOptions()) {
       case .help: return try show(Help.page(DevicesCommand.table))
       case .run(let options):
+        if let file = options.dumpPath { return try show(try DumpCommand.run(options, into: file)) }
         let reports = try DevicesCommand.reports(options)
         return try show(
           DevicesCommand.list(reports, options),

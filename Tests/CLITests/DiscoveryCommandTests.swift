@@ -136,3 +136,60 @@ import Testing
     #expect(result.output == expected.output)
   }
 }
+
+/// `v4l2enc devices --dump`, and devices made from dumps.
+@Suite struct DumpCommandTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  @Test("a dump goes to a file or to standard output, and back into a device")
+  func roundTrip() async throws {
+    let file = directory.file("encoder.json")
+    let written = try await v4l2enc(["devices", "--dump", file, "virtual:bcm2835"])
+    #expect(written.exitCode == 0, "\(written.errorText)")
+    #expect(written.outputText.contains("everything bcm2835-codec says of itself is in \(file)"))
+    let shown = try await v4l2enc(["devices", "--dump", "-", "virtual:recorded:\(file)"])
+    #expect(shown.exitCode == 0, "\(shown.errorText)")
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    #expect(shown.outputText == text.replacing("virtual:bcm2835", with: "virtual"))
+    let encoded = try await v4l2enc([
+      "encode", "test:bars", "--size", "320x240", "--frames", "5", "-o", "/dev/null", "--device",
+      "virtual:recorded:\(file)",
+    ])
+    #expect(encoded.exitCode == 0, "\(encoded.errorText)")
+    #expect(encoded.errorText.contains("5 frames in, 5 out"))
+  }
+
+  @Test("nobody's name is in a dump")
+  func privacy() async throws {
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    let host = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let dump = try await v4l2enc(["devices", "--dump", "-", "virtual"])
+    #expect(dump.exitCode == 0)
+    #expect(host.isEmpty || !dump.outputText.contains(host))
+    #expect(!dump.outputText.contains(directory.path))
+  }
+
+  @Test("what cannot be dumped or loaded is refused in one line")
+  func refusals() async throws {
+    let nonsense = try directory.write(Array("nonsense".utf8), to: "nonsense")
+    let cases: [(arguments: [String], code: Int32, text: String)] = [
+      (["devices", "--dump", "-", "/dev/zero"], 69, "/dev/zero is no V4L2 device"),
+      (["devices", "--dump", "-", "/dev/nothing"], 69, "/dev/nothing does not exist"),
+      (["devices", "--dump", "-", "virtual", "virtual"], 64, "--dump is of one device"),
+      (["devices", "--dump", "/nonexistent/x", "virtual"], 73, "the directory does not exist"),
+      (["devices", "virtual:nobody"], 64, "there is no personality nobody; there are spec, "),
+      (["devices", "virtual:recorded:/nonexistent"], 66, "/nonexistent cannot be read"),
+      (["devices", "virtual:recorded:\(nonsense)"], 64, "\(nonsense): this is no dump"),
+    ]
+    for (arguments, code, text) in cases {
+      let result = try await v4l2enc(arguments)
+      #expect(result.exitCode == code, "\(arguments): \(result.errorText)")
+      #expect(result.errorText.contains(text), "\(result.errorText)")
+      #expect(result.errorText.split(separator: "\n").count == 1, "\(result.errorText)")
+      #expect(result.output.isEmpty)
+    }
+  }
+}

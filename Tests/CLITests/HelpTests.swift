@@ -188,6 +188,9 @@ import Testing
       --json                      An array of objects, for programs
       --also PATH                 Look at this node besides those with known names; may be
                                   repeated
+      --dump FILE                 Write everything that one device says of itself to this file,
+                                  or - for standard output; without PATH of the machine's
+                                  encoder
       --trace FILE                Write every request to the device, and its answer, to this
                                   file
       -h, --help                  This text

@@ -99,6 +99,21 @@ extension DeviceHandle {
   package func setFormat(
     _ bufferType: UInt32, _ format: QueueFormat
   ) throws(Errno) -> QueueFormat {
+    try exchange(CV4L2_VIDIOC_S_FMT, bufferType, format)
+  }
+
+  /// Asks what the driver would make of a format; changes nothing.
+  ///
+  /// The C request is `VIDIOC_TRY_FMT`.
+  package func tryFormat(
+    _ bufferType: UInt32, _ format: QueueFormat
+  ) throws(Errno) -> QueueFormat {
+    try exchange(CV4L2_VIDIOC_TRY_FMT, bufferType, format)
+  }
+
+  private func exchange(
+    _ request: UInt, _ bufferType: UInt32, _ format: QueueFormat
+  ) throws(Errno) -> QueueFormat {
     var flat = cv4l2_format()
     flat.type = bufferType
     flat.pixelformat = format.format.rawValue
@@ -116,7 +131,7 @@ extension DeviceHandle {
     setPlane(&flat.planes.3, format.planes, 3)
     var raw = unsafe v4l2_format()
     unsafe cv4l2_format_pack(&flat, &raw)
-    try unsafe call(CV4L2_VIDIOC_S_FMT, &raw)
+    try unsafe call(request, &raw)
     return unsafe unpack(raw)
   }
 

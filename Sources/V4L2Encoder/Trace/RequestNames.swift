@@ -4,6 +4,11 @@ extension RequestText {
   /// The C name of a request, or its number.
   static func name(_ request: UInt) -> String { names[request] ?? hexadecimal(UInt32(request)) }
 
+  /// The request with a C name; nil when there is none.
+  package static func request(named name: String) -> UInt? {
+    names.first { $0.value == name }?.key
+  }
+
   private static let names: [UInt: String] = [
     CV4L2_VIDIOC_QUERYCAP: "VIDIOC_QUERYCAP", CV4L2_VIDIOC_ENUM_FMT: "VIDIOC_ENUM_FMT",
     CV4L2_VIDIOC_G_FMT: "VIDIOC_G_FMT", CV4L2_VIDIOC_S_FMT: "VIDIOC_S_FMT",

@@ -1,7 +1,7 @@
 internal import CV4L2
 
 /// Requests and the structs behind them in words.
-enum RequestText {
+package enum RequestText {
   /// What the caller says, with a space before it.
   @unsafe static func given(_ request: UInt, _ argument: UnsafeRawPointer) -> String {
     switch request {

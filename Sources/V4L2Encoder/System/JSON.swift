@@ -1,5 +1,5 @@
-/// Just enough JSON to write.
-enum JSON {
+/// Just enough JSON to write reports and to read dumps.
+package enum JSON: Sendable {
   case null
   case boolean(Bool)
   case number(Int)
@@ -11,7 +11,7 @@ enum JSON {
   case object([(String, JSON)])
 
   /// The value in one line.
-  var text: String {
+  package var text: String {
     switch self {
     case .null: return "null"
     case .boolean(let value): return value ? "true" : "false"
@@ -22,6 +22,24 @@ enum JSON {
     case .object(let members):
       let texts = members.map { Self.quoted($0.0) + ":" + $0.1.text }
       return "{" + texts.joined(separator: ",") + "}"
+    }
+  }
+
+  /// The value in lines for people: what fits into one line stays in one.
+  package func lines(indent: String = "", width: Int = 100) -> String {
+    let short = text
+    guard indent.utf8.count + short.utf8.count > width else { return short }
+    let inner = indent + "  "
+    switch self {
+    case .array(let values):
+      let texts = values.map { inner + $0.lines(indent: inner, width: width) }
+      return "[\n" + texts.joined(separator: ",\n") + "\n\(indent)]"
+    case .object(let members):
+      let texts = members.map {
+        inner + Self.quoted($0.0) + ": " + $0.1.lines(indent: inner, width: width)
+      }
+      return "{\n" + texts.joined(separator: ",\n") + "\n\(indent)}"
+    case .null, .boolean, .number, .literal, .string: return short
     }
   }
 
