@@ -19,6 +19,9 @@ let package = Package(
   products: [
     .library(name: "V4L2Encoder", targets: ["V4L2Encoder"]),
     .library(name: "VirtualV4L2Device", targets: ["VirtualV4L2Device"]),
+    .library(
+      name: "v4l2_virtual_encoder", type: .dynamic,
+      targets: ["VirtualV4L2Plugin", "CLibV4LPlugin"]),
     .executable(name: "v4l2enc", targets: ["v4l2enc-cli"]),
     .executable(name: "v4l2-virtual-encoder", targets: ["v4l2-virtual-encoder"]),
   ],
@@ -54,6 +57,11 @@ let package = Package(
       name: "v4l2-virtual-encoder",
       dependencies: ["VirtualV4L2Device", "V4L2Encoder", "CFuse3", "CV4L2"],
       swiftSettings: upcoming),
+    .target(name: "CLibV4LPlugin", cSettings: [.define("_GNU_SOURCE")]),
+    .target(
+      name: "VirtualV4L2Plugin",
+      dependencies: ["VirtualV4L2Device", "V4L2Encoder", "CV4L2", "CLibV4LPlugin"],
+      swiftSettings: upcoming),
     .target(
       name: "TestSupport", dependencies: ["V4L2Encoder", "CV4L2", "CLibYUV"],
       path: "Tests/TestSupport", swiftSettings: upcoming),
@@ -76,6 +84,10 @@ let package = Package(
     .testTarget(
       name: "DeviceFileTests",
       dependencies: ["V4L2Encoder", "CV4L2", "TestSupport", "v4l2-virtual-encoder", "v4l2enc-cli"],
+      swiftSettings: upcoming),
+    .testTarget(
+      name: "LibV4L2Tests",
+      dependencies: ["V4L2Encoder", "VirtualV4L2Plugin", "TestSupport", "v4l2enc-cli"],
       swiftSettings: upcoming),
     .testTarget(
       name: "KernelTests", dependencies: ["V4L2Encoder", "CV4L2", "TestSupport", "v4l2enc-cli"],

@@ -23,8 +23,7 @@ void cv4l2_buffer_pack(const cv4l2_buffer *flat, cv4l2_raw_buffer *raw) {
     if (flat->memory == V4L2_MEMORY_USERPTR) buffer->m.userptr = flat->planes[0].userptr;
     return;
   }
-  /* On the way to the driver `length` is the room in the array; a driver may want more planes
-   * than the caller knows of, so VIDIOC_QUERYBUF offers all of it. */
+  /* On the way to the driver `length` is the number of planes in the array. */
   buffer->length = flat->plane_count;
   buffer->m.planes = raw->planes;
   for (int i = 0; i < CV4L2_PLANES; i++) {

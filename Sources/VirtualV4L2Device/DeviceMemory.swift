@@ -49,10 +49,41 @@ final class DeviceMemory: Sendable {
 
   /// Gives an extent back, and its pages to the system.
   func release(_ offset: UInt32) {
-    guard let length = extents.withLock({ $0.length(at: Int(offset)) }) else { return }
+    let (found, isApart) = extents.withLock { extents in
+      (extents.length(at: Int(offset)), extents.apart.remove(Int(offset)) != nil)
+    }
+    guard let length = found else { return }
+    if isApart { map(descriptor, length, from: Int64(offset), at: Int(offset)) }
     // The pages go before the extent can be handed out again.
     madvise(base + Int(offset), length, MADV_REMOVE)
     extents.withLock { $0.release(Int(offset)) }
+  }
+
+  /// Moves an extent to a memory file of its own, where it begins at zero, as in a DMABUF; the
+  /// caller owns the descriptor.
+  ///
+  /// Whoever has mapped it as a part of the device's file sees it no longer.
+  func moveApart(_ offset: UInt32) throws(Errno) -> Int32 {
+    guard let length = extents.withLock({ $0.length(at: Int(offset)) }) else {
+      throw .invalidArgument
+    }
+    let file = try check(cv4l2_memfd_create("virtual-v4l2-buffer"))
+    let isFilled =
+      ftruncate(file, length) == 0 && pwrite(file, address(of: offset), length, 0) == length
+    guard isFilled, map(file, length, from: 0, at: Int(offset)) else {
+      _ = cv4l2_close(file)
+      throw Errno(rawValue: ENOMEM)
+    }
+    _ = extents.withLock { $0.apart.insert(Int(offset)) }
+    return file
+  }
+
+  /// Lets this process see a part of a file in place of an extent.
+  @discardableResult
+  private func map(_ file: Int32, _ length: Int, from position: Int64, at start: Int) -> Bool {
+    mmap(
+      base + start, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, Int(position))
+      != MAP_FAILED
   }
 
   /// How many extents are reserved.
@@ -65,6 +96,8 @@ final class DeviceMemory: Sendable {
     }
     /// In order of their starts.
     var used: [Extent] = []
+    /// The starts of those in a file of their own.
+    var apart: Set<Int> = []
     /// Extents just freed are reused last: a client that still maps one must not see another's
     /// frames in it.
     private var cursor = 0

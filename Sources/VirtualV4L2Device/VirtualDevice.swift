@@ -56,6 +56,12 @@ public final class VirtualDevice: Sendable {
 extension VirtualDevice: ServedDevice {
   package func open() throws(Errno) -> any ServedHandle { VirtualHandle(device: core) }
   package var memoryDescriptor: Int32 { core.memory.descriptor }
+
+  /// Gives a plane a memory file of its own, for fronts whose clients map planes one by one; the
+  /// caller owns the descriptor.
+  package func exportPlane(at memoryOffset: UInt32) throws(Errno) -> Int32 {
+    try core.memory.moveApart(memoryOffset)
+  }
 }
 
 /// What the handles of a device share.
@@ -69,7 +75,10 @@ final class DeviceCore: Sendable {
 
   private struct Handles {
     var count = 0
+    /// The handle opened last while it is open; it holds the device itself.
     var latest: Monitor<HandleState>?
+    /// What that handle's controls were at its end.
+    var lastControls: ControlValues?
   }
 
   init(_ configuration: VirtualDevice.Configuration, memory: DeviceMemory) {
@@ -87,7 +96,15 @@ final class DeviceCore: Sendable {
     }
   }
 
-  func unregister() { handles.withLock { $0.count -= 1 } }
+  func unregister(_ state: Monitor<HandleState>) {
+    let controls = state.withLock { $0.controls }
+    handles.withLock { handles in
+      handles.count -= 1
+      guard handles.latest === state else { return }
+      handles.latest = nil
+      handles.lastControls = controls
+    }
+  }
 
   var openHandleCount: Int { handles.withLock { $0.count } }
 
@@ -96,8 +113,8 @@ final class DeviceCore: Sendable {
   }
 
   var latestControls: [UInt32: Int64] {
-    guard let latest = handles.withLock({ $0.latest }) else { return [:] }
-    let values = latest.withLock { $0.controls }
+    let (latest, lastControls) = handles.withLock { ($0.latest, $0.lastControls) }
+    guard let values = latest?.withLock({ $0.controls }) ?? lastControls else { return [:] }
     var result: [UInt32: Int64] = [:]
     for (index, control) in controlTable.controls.enumerated() where control.isReadable {
       result[control.identifier] = values[index: index]

@@ -50,7 +50,7 @@ final class VirtualHandle: ServedHandle {
     guard wasOpen else { return }
     endWorker(of: nil)
     monitor.withLock { $0.close() }
-    device.unregister()
+    device.unregister(monitor)
     notify()
     observer.withLock { $0.handler = nil }
   }

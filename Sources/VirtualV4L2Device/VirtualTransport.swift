@@ -111,24 +111,24 @@ private final class InProcessHandle: DeviceHandle {
 }
 
 /// The memory of a caller in this process.
-private final class OwnMemory: CallerMemory, Sendable {
-  static let shared = OwnMemory()
+package final class OwnMemory: CallerMemory, Sendable {
+  package static let shared = OwnMemory()
 
-  var sharesAddressSpace: Bool { true }
+  package var sharesAddressSpace: Bool { true }
 
-  func read(_ address: UInt64, into target: UnsafeMutableRawBufferPointer) -> Int32 {
+  package func read(_ address: UInt64, into target: UnsafeMutableRawBufferPointer) -> Int32 {
     guard let source = UnsafeRawPointer(bitPattern: UInt(address)) else { return -EFAULT }
     target.copyMemory(from: UnsafeRawBufferPointer(start: source, count: target.count))
     return 0
   }
 
-  func write(_ address: UInt64, from source: UnsafeRawBufferPointer) -> Int32 {
+  package func write(_ address: UInt64, from source: UnsafeRawBufferPointer) -> Int32 {
     guard let target = UnsafeMutableRawPointer(bitPattern: UInt(address)) else { return -EFAULT }
     UnsafeMutableRawBufferPointer(start: target, count: source.count).copyMemory(from: source)
     return 0
   }
 
-  func duplicateDescriptor(_ descriptor: Int32) -> Int32 {
+  package func duplicateDescriptor(_ descriptor: Int32) -> Int32 {
     let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
     return copy >= 0 ? copy : -errno
   }

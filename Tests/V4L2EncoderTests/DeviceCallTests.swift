@@ -7,14 +7,22 @@ import Testing
 /// Plays a device: answers requests from a script and records what was asked.
 final class ScriptedHandle: DeviceHandle {
   private let script: Locked<[Int32]>
+  private let flags: UInt32
   private let asked = Locked<[UInt]>([])
 
-  init(_ script: [Int32]) { self.script = Locked(script) }
+  /// Creates a device with these answers, which leaves these flags in every buffer.
+  init(_ script: [Int32], flags: UInt32 = 0) {
+    self.script = Locked(script)
+    self.flags = flags
+  }
 
   var requests: [UInt] { asked.withLock { $0 } }
 
   func ioctl(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Int32 {
     asked.withLock { $0.append(request) }
+    if request == CV4L2_VIDIOC_DQBUF {
+      argument.assumingMemoryBound(to: v4l2_buffer.self).pointee.flags = flags
+    }
     return script.withLock { $0.isEmpty ? 0 : $0.removeFirst() }
   }
 
@@ -49,6 +57,12 @@ final class ScriptedHandle: DeviceHandle {
     }
     guard case .endOfStream = try ScriptedHandle([-EPIPE]).dequeue(1) else {
       Issue.record("EPIPE")
+      return
+    }
+    // NVIDIA's plugin says the end that way.
+    let ending = ScriptedHandle([-EAGAIN], flags: UInt32(V4L2_BUF_FLAG_LAST))
+    guard case .endOfStream = try ending.dequeue(1) else {
+      Issue.record("EAGAIN with LAST")
       return
     }
     #expect(throws: Errno(rawValue: EIO)) { try ScriptedHandle([-EIO]).dequeue(1) }

@@ -52,21 +52,34 @@ package struct EncoderDevice: Sendable {
     for index in 0..<granted {
       let planes: [BufferPlane]
       do throws(Errno) {
-        planes = try handle.queryBuffer(type, index: index)
+        planes = try handle.queryBuffer(type, index: index, planeCount: planeSizes.count)
       } catch {
         throw DeviceRequestError("VIDIOC_QUERYBUF", error)
       }
-      guard planes.count == planeSizes.count, planes.count <= MappedBuffer.maximumPlaneCount,
-        zip(planes, planeSizes).allSatisfy({ $0.length > 0 && $0.length >= $1 })
+      guard planes.count == planeSizes.count, planes.count <= MappedBuffer.maximumPlaneCount
+      else { throw DeviceRequestError("VIDIOC_QUERYBUF", .invalidArgument) }
+      let isContiguous = Self.areContiguous(planes, planeSizes)
+      guard
+        isContiguous || zip(planes, planeSizes).allSatisfy({ $0.length > 0 && $0.length >= $1 })
       else { throw DeviceRequestError("VIDIOC_QUERYBUF", .invalidArgument) }
       do throws(Errno) {
         buffers.append(
-          try MappedBuffer(handle: handle, bufferType: type, index: index, planes: planes))
+          try MappedBuffer(
+            handle: handle, bufferType: type, index: index,
+            planes: isContiguous ? Array(planes.prefix(1)) : planes,
+            dividedInto: isContiguous ? planeSizes : nil))
       } catch {
         throw DeviceRequestError("mmap", error)
       }
     }
     return buffers
+  }
+
+  /// Whether all planes lie one after the other in the memory of the first, as in rkmpp's buffers
+  /// (libv4l-rkmpp, `utils.c`): it has the length of all, the others have none.
+  private static func areContiguous(_ planes: [BufferPlane], _ planeSizes: [Int]) -> Bool {
+    guard planes.count > 1, planes.dropFirst().allSatisfy({ $0.length == 0 }) else { return false }
+    return planes[0].length >= planeSizes.reduce(0, +)
   }
 }
 

@@ -10,13 +10,21 @@
   private let bufferType: UInt32
   private let index: Int
   private let exported = Locked<ExportedBuffer?>(nil)
+  /// The bytes of each mapping; there is one mapping only when it holds all planes.
+  private let mappedLengths: [Int]
   package let planeLengths: [Int]
   // Set once in `init`; who may touch the bytes is decided by the buffer's holder in `InputPool`,
   // or by the driver having given the buffer back.
   private nonisolated(unsafe) let addresses: [UnsafeMutableRawPointer]
 
+  /// Maps the planes that the driver described.
+  ///
+  /// The planes lie one after the other in the first one when `parts` gives their sizes.
+  ///
+  /// - Throws: what the driver, or the mapping, says.
   package init(
-    handle: any DeviceHandle, bufferType: UInt32, index: Int, planes: [BufferPlane]
+    handle: any DeviceHandle, bufferType: UInt32, index: Int, planes: [BufferPlane],
+    dividedInto parts: [Int]? = nil
   ) throws(Errno) {
     self.handle = handle
     self.bufferType = bufferType
@@ -35,13 +43,17 @@
         throw error
       }
     }
+    for size in parts?.dropLast() ?? [] {
+      unsafe addresses.append(addresses[addresses.count - 1] + size)
+    }
     unsafe self.addresses = addresses
-    self.planeLengths = planes.map(\.length)
+    self.mappedLengths = planes.map(\.length)
+    self.planeLengths = parts ?? mappedLengths
   }
 
   deinit {
-    for plane in planeLengths.indices {
-      unsafe handle.unmap(addresses[plane], length: planeLengths[plane])
+    for mapping in mappedLengths.indices {
+      unsafe handle.unmap(addresses[mapping], length: mappedLengths[mapping])
     }
   }
 

@@ -165,13 +165,16 @@ extension DeviceHandle {
 
   /// Asks where a buffer's planes lie.
   ///
-  /// The C request is `VIDIOC_QUERYBUF`.
-  package func queryBuffer(_ bufferType: UInt32, index: Int) throws(Errno) -> [BufferPlane] {
+  /// The number of planes offered has to be that of the format for rkmpp (`utils.c`), drivers of
+  /// the kernel take more. The C request is `VIDIOC_QUERYBUF`.
+  package func queryBuffer(
+    _ bufferType: UInt32, index: Int, planeCount: Int = 8
+  ) throws(Errno) -> [BufferPlane] {
     var flat = cv4l2_buffer()
     flat.type = bufferType
     flat.memory = V4L2_MEMORY_MMAP.rawValue
     flat.index = UInt32(clamping: index)
-    flat.plane_count = UInt32(VIDEO_MAX_PLANES)
+    flat.plane_count = UInt32(clamping: planeCount)
     try exchange(CV4L2_VIDIOC_QUERYBUF, &flat)
     let planes = [flat.planes.0, flat.planes.1, flat.planes.2, flat.planes.3]
     return planes.prefix(Int(flat.plane_count)).map {
@@ -235,20 +238,35 @@ extension DeviceHandle {
     try exchange(CV4L2_VIDIOC_QBUF, &flat)
   }
 
+  /// Tells a plugin without a stop command that no frame follows: an OUTPUT buffer without bytes
+  /// (`v4l2_nv_extensions.h`, "EOS Handling").
+  ///
+  /// Never for a kernel driver: videobuf2 takes the count zero for a full buffer. The C request is
+  /// `VIDIOC_QBUF`.
+  package func queueEndOfStream(
+    _ bufferType: UInt32, index: Int, planeCount: Int
+  ) throws(Errno) {
+    try queueEmpty(bufferType, index: index, planeCount: planeCount)
+  }
+
   /// Takes a finished buffer back.
   ///
-  /// The C request is `VIDIOC_DQBUF`.
+  /// The number of planes offered has to be that of the format for rkmpp. The C request is
+  /// `VIDIOC_DQBUF`.
   package func dequeue(
-    _ bufferType: UInt32, memory: BufferMemory = .mapped
+    _ bufferType: UInt32, planeCount: Int = 8, memory: BufferMemory = .mapped
   ) throws(Errno) -> DequeueResult {
     var flat = cv4l2_buffer()
     flat.type = bufferType
     flat.memory = memory.rawValue
-    flat.plane_count = UInt32(VIDEO_MAX_PLANES)
+    flat.plane_count = UInt32(clamping: planeCount)
     do throws(Errno) {
       try exchange(CV4L2_VIDIOC_DQBUF, &flat)
     } catch {
-      if error == .wouldBlock { return .notReady }
+      if error == .wouldBlock {
+        // NVIDIA's way to say the end (`NvV4l2ElementPlane.cpp`).
+        return BufferFlags(rawValue: flat.flags).contains(.last) ? .endOfStream : .notReady
+      }
       if error == .brokenPipe { return .endOfStream }
       throw error
     }
@@ -280,7 +298,12 @@ extension DeviceHandle {
       // The planes pointer points into `raw` itself, so the struct must not move between packing
       // and unpacking.
       unsafe cv4l2_buffer_pack(&flat, raw)
-      try unsafe call(request, &raw.pointee.buffer)
+      do throws(Errno) {
+        try unsafe call(request, &raw.pointee.buffer)
+      } catch {
+        flat.flags = unsafe raw.pointee.buffer.flags
+        throw error
+      }
       unsafe cv4l2_buffer_unpack(raw, &flat)
     }
   }

@@ -382,8 +382,9 @@ final class Engine: Sendable {
     }
     guard let memory else { return false }
     do throws(Errno) {
-      guard case .buffer(let buffer) = try device.handle.dequeue(device.outputType, memory: memory)
-      else { return false }
+      let result = try device.handle.dequeue(
+        device.outputType, planeCount: writer.bytesUsed.planeCount, memory: memory)
+      guard case .buffer(let buffer) = result else { return false }
       let (isOurs, lent) = core.withLock { core -> (Bool, LentFrame?) in
         core.lastProgress = .now
         guard core.pool.returnedByDriver(buffer.index) else { return (false, nil) }

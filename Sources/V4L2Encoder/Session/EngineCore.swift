@@ -179,6 +179,13 @@ struct EngineCore {
     return change(&table)
   }
 
+  /// The OUTPUT buffer (raw frame) that is kept for the end of the stream, where an empty one says
+  /// it.
+  var bufferForTheEnd: Int? {
+    guard case .mapped(let buffers) = backing, buffers.count > pool.count else { return nil }
+    return buffers.count - 1
+  }
+
   mutating func takeCaptureBuffers() -> [MappedBuffer] {
     defer { captureBuffers = [] }
     return captureBuffers

@@ -1,8 +1,16 @@
 /// The drain, the restart after it, and the end.
 extension EngineLoop {
   mutating func sendStop() {
+    engine.core.withLock { $0.lastProgress = .now }
+    switch device.family.drain {
+    case .stopCommand: sendStopCommand()
+    case .emptyFrame: queueEmptyFrame()
+    case .none: waitForLastPacket()
+    }
+  }
+
+  private mutating func sendStopCommand() {
     do throws(Errno) {
-      engine.core.withLock { $0.lastProgress = .now }
       try handle.stopEncoder()
     } catch {
       guard error == .notSupported || error == .invalidArgument else {
@@ -10,14 +18,32 @@ extension EngineLoop {
           EncoderError("VIDIOC_ENCODER_CMD", error, device: device.path, while: "draining"))
         return
       }
-      // The driver has no such command: every frame's packet is the end, or a long silence when
-      // the last frames were skipped.
-      let ends = engine.core.withLock { core in
-        core.machine.stopIsUnknown()
-        return core.pending.isEmpty && core.machine.pendingTableEmptied()
-      }
-      if ends { finishDrain() }
+      waitForLastPacket()
     }
+  }
+
+  private mutating func queueEmptyFrame() {
+    // Frames of the application's leave no buffer of the driver's to say it with.
+    guard let index = engine.core.withLock({ $0.bufferForTheEnd }) else {
+      waitForLastPacket()
+      return
+    }
+    do throws(Errno) {
+      try handle.queueEndOfStream(
+        device.outputType, index: index, planeCount: engine.writer.bytesUsed.planeCount)
+    } catch {
+      engine.fail(EncoderError("VIDIOC_QBUF", error, device: device.path, while: "draining"))
+    }
+  }
+
+  /// The driver knows no end of a stream: every frame's packet is the end, or a long silence when
+  /// the last frames were skipped.
+  private mutating func waitForLastPacket() {
+    let ends = engine.core.withLock { core in
+      core.machine.stopIsUnknown()
+      return core.pending.isEmpty && core.machine.pendingTableEmptied()
+    }
+    if ends { finishDrain() }
   }
 
   /// Frames without a packet are known to be skipped now.

@@ -4,7 +4,7 @@ extension EngineLoop {
     let result: DequeueResult
     do throws(Errno) {
       engine.core.withLock { $0.statistics.deviceRequests += 1 }
-      result = try handle.dequeue(device.captureType)
+      result = try handle.dequeue(device.captureType, planeCount: 1)
     } catch {
       engine.fail(
         EncoderError("VIDIOC_DQBUF", error, device: device.path, while: "taking a packet"))
@@ -62,7 +62,12 @@ extension EngineLoop {
       return core.machine.captureDequeued(
         isLast: isLast, isEmpty: payload.isEmpty, nothingPending: core.pending.isEmpty)
     }
-    if ends { finishDrain() }
+    if ends {
+      finishDrain()
+    } else if payload.isEmpty, device.family.drain == .emptyFrame {
+      // The answer to the empty frame; an empty buffer before it would be followed by packets.
+      engine.core.withLock { $0.machine.endOfStreamAnnounced() }
+    }
   }
 
   func queueCaptureBuffer(_ index: Int) {

@@ -74,9 +74,20 @@ extension Engine {
           "frames are copied: the driver reads no \(memory.words) (VIDIOC_REQBUFS: \(error))")
       }
     }
+    let (buffers, usable) = try mappedInputs(device, count: count, report)
+    return (.mapped(buffers), usable)
+  }
+
+  /// Allocates and maps the driver's own buffers; returns how many of them are for frames.
+  ///
+  /// Where an empty frame ends a stream, one is kept for that: all others may be on loan then.
+  private static func mappedInputs(
+    _ device: EncoderDevice, count: Int, _ report: NegotiationReport
+  ) throws(DeviceRequestError) -> ([MappedBuffer], Int) {
+    let kept = device.family.drain == .emptyFrame ? 1 : 0
     let buffers = try device.allocateBuffers(
-      .output, count: count, planeSizes: report.planeSizes)
-    return (.mapped(buffers), buffers.count)
+      .output, count: count + kept, planeSizes: report.planeSizes)
+    return (buffers, max(1, buffers.count - kept))
   }
 
   private static func places(
@@ -99,11 +110,10 @@ extension Engine {
     } catch {
       throw DeviceRequestError("VIDIOC_REQBUFS", error)
     }
-    let buffers = try device.allocateBuffers(
-      .output, count: count, planeSizes: report.planeSizes)
+    let (buffers, usable) = try Self.mappedInputs(device, count: count, report)
     core.withLock { core in
       core.backing = .mapped(buffers)
-      core.pool = InputPool(count: buffers.count)
+      core.pool = InputPool(count: usable)
       core.mustCopy = false
     }
   }
