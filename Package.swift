@@ -79,6 +79,9 @@ let package = Package(
       dependencies: ["V4L2Encoder", "VirtualV4L2Device", "TestSupport", "CV4L2"],
       swiftSettings: upcoming),
     .testTarget(
+      name: "ConformanceTests", dependencies: ["V4L2Encoder", "VirtualV4L2Device", "TestSupport"],
+      swiftSettings: upcoming),
+    .testTarget(
       name: "CLITests", dependencies: ["v4l2enc-cli", "V4L2Encoder", "TestSupport"],
       swiftSettings: upcoming),
     .testTarget(

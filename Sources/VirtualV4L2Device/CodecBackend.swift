@@ -13,12 +13,8 @@ struct CodecSettings: Sendable {
   var controls: ControlValues
   /// Bits per second, 0 for no target.
   var bitrate: Int
-
   /// Frames from one key frame to the next; 0 means only the first is one.
-  var keyFrameInterval: Int {
-    let period = codec == .h264 ? controls[V4L2_CID_MPEG_VIDEO_H264_I_PERIOD] : 0
-    return period > 0 ? period : controls[V4L2_CID_MPEG_VIDEO_GOP_SIZE]
-  }
+  var keyFrameInterval: Int
 
   /// Whether parameter sets stand before every key frame.
   var repeatsHeaders: Bool {

@@ -239,6 +239,11 @@ extension HandleState {
     if control.isReadable {
       guard controls[index: index] != value else { return }
       controls[index: index] = value
+      if personality.linkedControls.contains(control.identifier) {
+        for other in personality.linkedControls {
+          if let index = table.index(of: other) { controls[index: index] = value }
+        }
+      }
       if !isStreaming || !personality.has(.ignoresControlsWhileStreaming) {
         settingsGeneration += 1
       }

@@ -182,17 +182,39 @@ final class EncodingWorker: @unchecked Sendable {
   }
 
   private func encode(_ job: EncodeJob, _ picture: RawPicture, _ codec: any CodecBackend) {
+    var damage: VirtualDevice.Fault.Damage?
+    if case .damage(let due) = device.faults.next(.frame) { damage = due }
+    switch damage {
+    case .skipped:
+      finish(job, .success(nil))
+      return
+    case .stuck: waitForEndOfFault()
+    case .erroneous, .empty, .lost, nil: break
+    }
     do throws(CodecFailure) {
       let unit = try codec.encode(
         picture, tag: job.tag, forcesKeyFrame: job.forcesKeyFrame, into: job.target.bytes)
       device.counters.frameEncoded()
-      finish(job, .success(unit))
+      finish(job, .success(unit), damage)
     } catch {
       finish(job, .failure(error))
     }
   }
 
-  private func finish(_ job: EncodeJob, _ result: Result<AccessUnit?, CodecFailure>) {
+  /// An encoder that is stuck still stops when its queues do.
+  private func waitForEndOfFault() {
+    let era = device.faults.era
+    let isOver: (inout HandleState) -> Void? = { [device] state in
+      state.worker == .stopping || device.faults.era != era ? () : nil
+    }
+    // The removal of faults signals nobody here.
+    while monitor.wait(until: .now + .milliseconds(20), isOver) == nil {}
+  }
+
+  private func finish(
+    _ job: EncodeJob, _ result: Result<AccessUnit?, CodecFailure>,
+    _ damage: VirtualDevice.Fault.Damage? = nil
+  ) {
     let delayed = codec?.delayedFrames ?? 0
     monitor.withLock { state in
       let isLast =
@@ -200,9 +222,14 @@ final class EncodingWorker: @unchecked Sendable {
         && state.personality.drain.end.marksLastPacket
       state.finishSource(job.source)
       switch result {
+      case .success(.some) where damage == .lost:
+        // Its buffer stays with the device until the queue stops.
+        break
       case .success(let unit?):
+        state.capture.buffers[job.target.index].isFaulty = damage == .erroneous
         state.deliver(
-          unit.byteCount, tag: unit.tag, kind: unit.kind, to: job.target.index,
+          damage == .empty ? 0 : unit.byteCount, tag: unit.tag, kind: unit.kind,
+          to: job.target.index,
           isLast: isLast && delayed == 0)
       case .success(nil):
         // The buffer was not used: it is the first one of the next job.

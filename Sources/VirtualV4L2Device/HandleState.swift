@@ -143,7 +143,8 @@ struct HandleState {
       codec: coded.codec, width: Int(crop.width), height: Int(crop.height),
       frameRate: Double(interval.denominator) / Double(max(1, interval.numerator)),
       rateNumerator: interval.denominator, rateDenominator: max(1, interval.numerator),
-      color: picture.color, controls: controls, bitrate: bitrate)
+      color: picture.color, controls: controls, bitrate: bitrate,
+      keyFrameInterval: keyFrameInterval)
   }
 
   /// What poll(2) reports.
@@ -154,6 +155,11 @@ struct HandleState {
     case .inputOnly: return output.done.isEmpty && capture.done.isEmpty ? [] : .capture
     case .useless: return [.capture, .output]
     }
+  }
+
+  private var keyFrameInterval: Int {
+    let names = personality.keyFrameDistance[coded.codec] ?? []
+    return names.lazy.map { controls[Int32(bitPattern: $0.identifier)] }.first { $0 > 0 } ?? 0
   }
 
   /// Poll bits, as `v4l2_m2m_poll` computes them.

@@ -9,7 +9,7 @@ public import V4L2Encoder
 /// and may be opened many times at once. Give it to an encoder with
 /// ``V4L2Encoder/DeviceSelector/virtual(_:)``.
 public final class VirtualDevice: Sendable {
-  private let core: DeviceCore
+  let core: DeviceCore
 
   /// Creates a device that nobody has opened yet.
   ///
@@ -54,7 +54,14 @@ public final class VirtualDevice: Sendable {
 }
 
 extension VirtualDevice: ServedDevice {
-  package func open() throws(Errno) -> any ServedHandle { VirtualHandle(device: core) }
+  package func open() throws(Errno) -> any ServedHandle {
+    switch core.faults.next(.request(.open)) {
+    case .failure(let error): throw error
+    case .hang: core.faults.hang()
+    case .damage, nil: break
+    }
+    return VirtualHandle(device: core)
+  }
   package var memoryDescriptor: Int32 { core.memory.descriptor }
 
   /// Gives a plane a memory file of its own, for fronts whose clients map planes one by one; the
@@ -71,6 +78,7 @@ final class DeviceCore: Sendable {
   let memory: DeviceMemory
   let priorities = Priorities()
   let counters = RequestCounters()
+  let faults = FaultPlan()
   private let handles = Locked(Handles())
 
   private struct Handles {

@@ -25,6 +25,7 @@ final class VirtualHandle: ServedHandle {
     _ request: UInt32, _ argument: UnsafeMutableRawPointer, caller: any CallerMemory
   ) -> Int32 {
     device.counters.count(request)
+    if device.faults.hasFaults, let failure = fault(UInt(request), argument) { return failure }
     var effects = HandleState.Effects()
     var result = monitor.withLock { state in
       state.perform(UInt(request), argument, caller: caller, effects: &effects)
@@ -33,6 +34,22 @@ final class VirtualHandle: ServedHandle {
     if effects.wakesWorker, result == 0 { result = startWorker() }
     if effects.notifies { notify() }
     return result
+  }
+
+  /// Lets a fault happen that is due; the failure that the request answers, if it does.
+  private func fault(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Int32? {
+    guard let kind = VirtualDevice.Fault.Request(request, argument) else { return nil }
+    switch kind {
+    case .dequeueFrame where monitor.withLock({ $0.output.done.isEmpty }): return nil
+    case .dequeuePacket where monitor.withLock({ $0.capture.done.isEmpty }): return nil
+    default: break
+    }
+    switch device.faults.next(.request(kind)) {
+    case .failure(let error): return -error.rawValue
+    case .hang: device.faults.hang()
+    case .damage, nil: break
+    }
+    return nil
   }
 
   func readiness() -> Readiness { monitor.withLock { $0.readiness } }

@@ -47,6 +47,10 @@ extension VirtualDevice.Personality {
     // vidioc_s_parm: OUTPUT only, EINVAL for a zero.
     driver.frameRate.isTakenOnCapture = false
     driver.frameRate.zeroFailure = EINVAL
+    // Both write MMAL_PARAMETER_INTRAPERIOD (bcm2835_codec_s_ctrl).
+    driver.linkedControls = [
+      StandardControl.gopSize.identifier, StandardControl.h264IPeriod.identifier,
+    ]
     driver.buffers.output = [.mapped, .dmabuf]
     driver.buffers.capture = [.mapped, .dmabuf]
     // The firmware's end-of-stream buffer comes by itself; vidioc_encoder_cmd does nothing for

@@ -66,6 +66,8 @@ extension VirtualDevice.Personality {
     // wave5_vpu_enc_s_selection
     driver.crop = .fromOrigin
     driver.frameRate.isTakenOnCapture = false
+    // wave5_vpu_enc_s_ctrl: GOP_SIZE is the IDR period of H.264 only.
+    driver.keyFrameDistance = [.h264: [.gopSize], .hevc: [.hevcRefreshPeriod]]
     driver.buffers.output = [.mapped, .dmabuf]
     driver.buffers.capture = [.mapped, .dmabuf]
     // wave5_vpu_enc_finish_encode and wave5_vpu_enc_encoder_cmd

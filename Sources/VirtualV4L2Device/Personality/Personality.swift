@@ -36,6 +36,12 @@ extension VirtualDevice {
     package var runTimeControls: Set<UInt32>?
     /// Controls that make the next frame a key frame, whatever they are set to.
     package var keyFrameControls = [StandardControl.forceKeyFrame.identifier] as Set
+    /// The controls that set the distance of key frames; the first that is not 0 counts.
+    package var keyFrameDistance: [CodedKind.Codec: [StandardControl]] = [
+      .h264: [.h264IPeriod, .gopSize], .hevc: [.gopSize],
+    ]
+    /// Controls that are one setting with several names: all take the value of any.
+    package var linkedControls: Set<UInt32> = []
     /// Numbers and kinds of buffers.
     package var buffers = BufferRule()
     /// How a drain goes and how encoding goes on after it.

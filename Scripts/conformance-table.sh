@@ -1,0 +1,17 @@
+#!/bin/bash
+# Runs the conformance suite on every imitated driver and writes its table into docs/devices.md,
+# between the markers.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+V4L2ENC_CONFORMANCE_TABLE=$table swift test --no-parallel --filter 'ConformanceTests'
+[ -s "$table" ] || { echo "conformance-table: the suite wrote no table" >&2; exit 1; }
+awk -v table="$table" '
+  /<!-- conformance begin -->/ { print; while ((getline line < table) > 0) print line; skip = 1; next }
+  /<!-- conformance end -->/ { skip = 0 }
+  !skip { print }
+' docs/devices.md > "$table.new"
+grep -q "conformance end" "$table.new" || { echo "conformance-table: no markers" >&2; exit 1; }
+cat "$table.new" > docs/devices.md
+rm -f "$table.new"
