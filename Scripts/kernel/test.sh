@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tests on the host and runs those of the real kernel in the guest, once for each
-# planar API of vicodec.
+# planar API of vicodec, and those of the camera alone once.
 #
 #   Scripts/kernel/test.sh [--built] [FILTER]
 #
@@ -26,36 +26,54 @@ bundle=$(swift build --show-bin-path)/swift-v4l2-encoderPackageTests.xctest
 
 "$here/clips.sh"
 
+# The camera's own suites have nothing to do with vicodec's planar API: they run once, beside the
+# others, and mostly wait for the camera.
+camera='KernelTests/(CaptureCommand|Signals)/'
+guests=(multiplanar=0 multiplanar=1)
+if [ "$filter" = KernelTests ]; then guests+=(camera); fi
+
 run() {
-  V4L2ENC_KERNEL_CLIPS=$clips "$here/run-guest.sh" --multiplanar "$1" --timeout 480 \
-    "$bundle" --testing-library swift-testing --filter "$filter"
+  local multiplanar=1 tests=(--filter "$filter")
+  case $1 in
+  camera) tests=(--filter "$camera") ;;
+  multiplanar=*)
+    multiplanar=${1#*=}
+    if [ "$filter" = KernelTests ]; then tests+=(--skip "$camera"); fi
+    ;;
+  esac
+  V4L2ENC_KERNEL_CLIPS=$clips "$here/run-guest.sh" --multiplanar "$multiplanar" --timeout 480 \
+    "$bundle" --testing-library swift-testing "${tests[@]}"
 }
 
 logs=$(mktemp -d)
-other=
+others=()
 finish() {
-  if [ -n "$other" ]; then kill "$other" 2>/dev/null || true; fi
+  if [ ${#others[@]} -gt 0 ]; then kill "${others[@]}" 2>/dev/null || true; fi
   rm -rf "$logs"
 }
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Both at once, as one guest does not fill two processors; one after the other to be read.
-step "vicodec multiplanar=0"
-run 1 >"$logs/1" 2>&1 &
-other=$!
+# All at once, as one guest does not fill two processors; one after the other to be read.
+for guest in "${guests[@]:1}"; do
+  run "$guest" >"$logs/$guest" 2>&1 &
+  others+=($!)
+done
 status=0
-run 0 2>&1 | tee "$logs/0" || status=$?
-step "vicodec multiplanar=1"
-wait "$other" || status=$?
-other=
-cat "$logs/1"
+step "vicodec, ${guests[0]}"
+run "${guests[0]}" 2>&1 | tee "$logs/${guests[0]}" || status=$?
+for guest in "${guests[@]:1}"; do
+  step "vicodec, $guest"
+  wait "${others[0]}" || status=$?
+  others=("${others[@]:1}")
+  cat "$logs/$guest"
+done
 
 # Failed tests, and those that began and never ended, by name.
 if [ "$status" -ne 0 ]; then
-  for multiplanar in 0 1; do
-    awk -v "where=vicodec multiplanar=$multiplanar" '
+  for guest in "${guests[@]}"; do
+    awk -v "where=vicodec, $guest" '
       /^◇ Test (case|run) / { next }
       /^◇ Test .* started\.$/ { sub(/^◇ /, ""); sub(/ started\.$/, ""); open[$0] = 1 }
       /^(✔|✘) Test / {
@@ -65,7 +83,7 @@ if [ "$status" -ne 0 ]; then
         delete open[name]
       }
       /^✘ (Test|Suite) .* failed after/ { print where ": " $0 }
-      END { for (name in open) print where ": never ended: " name }' "$logs/$multiplanar"
+      END { for (name in open) print where ": never ended: " name }' "$logs/$guest"
   done | sort >"$logs/failed"
   step "failed"
   cat "$logs/failed"
