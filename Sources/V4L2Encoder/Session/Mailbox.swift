@@ -68,6 +68,9 @@ package final class Mailbox<Element: Sendable>: Sendable {
     }
   }
 
+  /// How many elements wait.
+  package var waitingCount: Int { state.withLock { $0.count } }
+
   /// Hands an element over; the caller has made sure of room, so that none is ever refused.
   package func deliver(_ element: Element) {
     let reader = state.withLock { state -> Suspension<Void>? in
