@@ -61,10 +61,10 @@ import Testing
   @Test func oddSizesAreRefusedOrCropped() throws {
     var odd = configuration { $0.size = VideoSize(width: 641, height: 361) }
     #expect(throws: EncoderError.self) {
-      try ConfigurationCheck.visibleSize(odd, rawFormat: .i420)
+      try ConfigurationCheck.visibleSize(odd)
     }
     odd.oddSizes = .crop
-    #expect(try ConfigurationCheck.visibleSize(odd, rawFormat: .i420) == Self.size)
+    #expect(try ConfigurationCheck.visibleSize(odd) == Self.size)
   }
 
   @Test func frameIntervalInTheTimeBase() {

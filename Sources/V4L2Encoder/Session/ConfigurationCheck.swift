@@ -117,7 +117,7 @@ package enum ConfigurationCheck {
   /// The picture that is encoded: the frame's size, or one column or row less where 4:2:0 cannot
   /// have it and the configuration allows a crop.
   package static func visibleSize(
-    _ configuration: EncoderConfiguration, rawFormat: PixelFormat
+    _ configuration: EncoderConfiguration
   ) throws(EncoderError) -> VideoSize {
     let size = configuration.size
     let even = VideoSize(width: size.width & ~1, height: size.height & ~1)

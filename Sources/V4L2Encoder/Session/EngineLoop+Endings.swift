@@ -41,7 +41,7 @@ extension EngineLoop {
   private mutating func waitForLastPacket() {
     let ends = engine.core.withLock { core in
       core.machine.stopIsUnknown()
-      return core.pending.isEmpty && core.machine.pendingTableEmptied()
+      return core.pending.isEmpty && core.machine.endOfStreamReached()
     }
     if ends { finishDrain() }
   }

@@ -7,8 +7,8 @@ struct EngineLoop: ~Copyable {
   var assembler: PacketAssembler
   /// Since when packets wait for room in the mailbox.
   var roomMissingSince: MonotonicTime?
-  /// Since when the driver reports an error condition without anything to dequeue.
-  var errorSince: MonotonicTime?
+  /// Whether the driver reports an error condition without anything to dequeue.
+  var isErring = false
   var hasReportedSize = false
   /// CAPTURE buffers (encoded bytes); only this thread reads them.
   var outputs: [MappedBuffer]
@@ -67,7 +67,7 @@ struct EngineLoop: ~Copyable {
     let deadlines = engine.configuration.deadlines
     let missingSince = roomMissingSince
     let roomCameBack = hasRoom && hadNoRoom
-    let isErring = errorSince != nil
+    let isErring = isErring
     let mustIgnoreEvents = ignoresEvents
     return engine.core.withLock { core -> Step in
       core.heartbeat &+= 1
@@ -99,7 +99,7 @@ struct EngineLoop: ~Copyable {
 
   mutating func wait(for interest: Readiness, until deadline: MonotonicTime) -> Readiness? {
     // An error condition makes every wait return at once; resting first keeps it from spinning.
-    if errorSince != nil { DeviceThread.sleep(.milliseconds(10)) }
+    if isErring { DeviceThread.sleep(.milliseconds(10)) }
     do throws(Errno) {
       let ready = try handle.wait(for: interest, until: deadline)
       engine.core.withLock { $0.waitsFor = nil }
@@ -129,7 +129,7 @@ struct EngineLoop: ~Copyable {
     if ready.contains(.hangUp) || ready.contains(.error) {
       if ready.isDisjoint(with: [.capture, .output, .event]) { examineError(hasRoom: hasRoom) }
     } else {
-      errorSince = nil
+      isErring = false
     }
   }
 
@@ -144,7 +144,7 @@ struct EngineLoop: ~Copyable {
         engine.fail(EncoderError("VIDIOC_G_FMT", error, device: device.path, while: "idle"))
       }
     }
-    if errorSince == nil { errorSince = .now }
+    isErring = true
   }
 
   mutating func takeEvent() {

@@ -40,8 +40,7 @@ package struct Negotiator {
     report.frameRate = configuration.frameRate
     report.color = configuration.color
     let coded = try codedFormat()
-    report.visibleSize = try ConfigurationCheck.visibleSize(
-      configuration, rawFormat: configuration.inputFormat)
+    report.visibleSize = try ConfigurationCheck.visibleSize(configuration)
     noteCrop()
     try setCodedFormat(coded.format)
     let raw = try setRawFormat(codedFormat: coded.format)

@@ -163,7 +163,8 @@ package struct SessionStateMachine: Sendable {
     return false
   }
 
-  /// DQBUF said EPIPE; true when that ends the drain, false when no drain is under way.
+  /// DQBUF said EPIPE, or every frame is back from a driver that has no stop command; true when
+  /// that ends the drain, false when no drain is under way.
   package mutating func endOfStreamReached() -> Bool {
     guard case .draining = state else { return false }
     return finishDrain()
@@ -186,12 +187,6 @@ package struct SessionStateMachine: Sendable {
   /// Nothing came for a while after a sign of the end; true when that ends the drain.
   package mutating func silencePassed() -> Bool {
     guard case .draining(let sign) = state, sign != .none else { return false }
-    return finishDrain()
-  }
-
-  /// The driver has no stop command and every frame is back; true when that ends the drain.
-  package mutating func pendingTableEmptied() -> Bool {
-    guard case .draining = state else { return false }
     return finishDrain()
   }
 

@@ -1,5 +1,3 @@
-internal import Glibc
-
 extension VirtualDevice.Personality {
   /// What `VIDIOC_QUERYCAP` answers.
   package struct Identity: Hashable, Sendable {
