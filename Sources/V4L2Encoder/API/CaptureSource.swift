@@ -32,11 +32,17 @@ public final class CaptureSource: Sendable {
   ///
   /// Blocks while the camera is opened and asked.
   ///
+  /// - Parameters:
+  ///   - device: the camera, by its path.
+  ///   - limit: how long it may take to answer.
+  /// - Returns: its inputs and formats.
   /// - Throws: `deviceUnavailable`, `unsupported` for a device that is no camera,
-  ///   `invalidConfiguration` without a path, or `deviceLost`.
-  public static func offers(of device: DeviceSelector) throws(EncoderError) -> CameraReport {
+  ///   `invalidConfiguration` without a path, `deviceStalled` or `deviceLost`.
+  public static func offers(
+    of device: DeviceSelector, within limit: Duration = Deadlines().setup
+  ) throws(EncoderError) -> CameraReport {
     let (path, transport) = try device.camera
-    return try CameraExamination(path: path).examine(transport)
+    return try CameraExamination(path: path).examine(transport, within: limit)
   }
 
   /// What the frames are like at present.

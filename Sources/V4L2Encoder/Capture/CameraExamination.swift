@@ -2,7 +2,16 @@
 struct CameraExamination {
   let path: String
 
-  func examine(_ transport: any Transport) throws(EncoderError) -> CameraReport {
+  /// Opens, asks and closes the camera, on a thread that is left behind when it hangs.
+  func examine(
+    _ transport: any Transport, within limit: Duration
+  ) throws(EncoderError) -> CameraReport {
+    try BoundedCall.ask(path, within: limit) { () throws(EncoderError) in
+      try examineNow(transport)
+    }
+  }
+
+  private func examineNow(_ transport: any Transport) throws(EncoderError) -> CameraReport {
     let camera = try CameraDevice.open(path, transport)
     defer { camera.handle.close() }
     let current = camera.handle.currentInput()

@@ -4,22 +4,9 @@ package enum CapabilityReader {
   package static func read(
     _ path: String, transport: any Transport, within limit: Duration = DeviceProbe.patience
   ) throws(EncoderError) -> EncoderCapabilities {
-    let answer: Result<EncoderCapabilities, EncoderError>?
-    do throws(Errno) {
-      answer = try BoundedCall.run(named: "v4l2-probe", within: limit) {
-        Result { () throws(EncoderError) in try readNow(path, transport: transport) }
-      }
-    } catch {
-      throw EncoderError(
-        .outOfMemory, operation: "pthread_create", errno: error, "no thread to ask \(path)")
+    try BoundedCall.ask(path, within: limit) { () throws(EncoderError) in
+      try readNow(path, transport: transport)
     }
-    guard let answer else {
-      throw EncoderError(
-        .deviceStalled,
-        "\(path) has not answered within \(limit); its driver, or the program that serves it, hangs"
-      )
-    }
-    return try answer.get()
   }
 
   private static func readNow(

@@ -12,21 +12,9 @@ extension DeviceDump {
     guard case .node(let path, let transport) = device.choice else {
       throw EncoderError(.invalidConfiguration, "name the device: a dump is of one device")
     }
-    let limit = Duration.seconds(10)
-    let result: Result<DeviceDump, EncoderError>?
-    do throws(Errno) {
-      result = try BoundedCall.run(named: "v4l2-dump", within: limit) {
-        Result { () throws(EncoderError) in try Self.read(path, transport) }
-      }
-    } catch {
-      throw EncoderError(
-        .outOfMemory, operation: "pthread_create", errno: error, "no thread to ask \(path)")
+    self = try BoundedCall.ask(path, within: .seconds(10)) { () throws(EncoderError) in
+      try Self.read(path, transport)
     }
-    guard let result else {
-      throw EncoderError(
-        .deviceStalled, "\(path) has not answered all questions within \(limit); it may hang")
-    }
-    self = try result.get()
   }
 
   private static func read(
