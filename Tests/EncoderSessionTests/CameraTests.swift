@@ -246,6 +246,24 @@ struct CameraTests {
     await source.close()
   }
 
+  @Test("a camera that gets its buffers back late has its whole time for the next frame")
+  func starvedUpToTheDeadline() async throws {
+    let camera = TestCamera(.nv12)
+    let source = try await open(camera) { $0.deadlines.progress = .seconds(3) }
+    var frames = source.frames.makeAsyncIterator()
+    var held: [CapturedFrame] = []
+    for _ in 0..<4 {
+      camera.send(picture())
+      held.append(try await next(&frames))
+    }
+    try await Task.sleep(for: .milliseconds(2300))
+    held = []
+    try await Task.sleep(for: .milliseconds(1500))
+    camera.send(picture(5))
+    #expect(try await bytes(next(&frames).frame)[0] == 5)
+    await source.close()
+  }
+
   @Test("a failure of the queue while every buffer is held is met when one comes back")
   func failedWhileHeld() async throws {
     let camera = TestCamera(.nv12)
@@ -453,6 +471,34 @@ struct CameraTests {
     #expect(camera.queuedCount == 3)
     #expect(new.format.generation == 1)
     await source.close()
+  }
+
+  @Test("a camera that hangs when it is opened is left behind by name")
+  func hangs() async throws {
+    let gate = Gate()
+    defer { gate.open() }
+    let selector = DeviceSelector(.node(path: "camera", HangingCamera(gate: gate)))
+    let error = #expect(throws: EncoderError.self) {
+      try CaptureSource.offers(of: selector, within: .milliseconds(100))
+    }
+    #expect(error?.code == .deviceStalled && error?.message.contains("camera has not") == true)
+    var configuration = CaptureConfiguration(size: Self.size)
+    configuration.deadlines.setup = .milliseconds(100)
+    do throws(EncoderError) {
+      _ = try await CaptureSource.open(configuration, on: selector)
+      Issue.record("a camera that hangs was opened")
+    } catch {
+      #expect(error.code == .deviceStalled)
+    }
+  }
+
+  private struct HangingCamera: Transport {
+    let gate: Gate
+
+    func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {
+      gate.wait()
+      throw OpenFailure(.noEntry)
+    }
   }
 
   @Test("an input that is not there is refused with those that are")

@@ -40,8 +40,11 @@ package final class TestCamera: Transport {
     var isWoken = false
     var startRefusal: Int32?
     var openCount = 0
+    var startCount = 0
     var bufferLength = 0
   }
+
+  private static let largestSide: UInt32 = 4096
 
   package let format: PixelFormat
   /// Whether the application chooses the size.
@@ -64,6 +67,8 @@ package final class TestCamera: Transport {
   package var selector: DeviceSelector { DeviceSelector(.node(path: "camera", self)) }
   /// Handles that are open.
   package var openCount: Int { state.withLock { $0.openCount } }
+  /// How often it was started.
+  package var startCount: Int { state.withLock { $0.startCount } }
   /// Buffers that wait to be filled.
   package var queuedCount: Int { state.withLock { $0.queued.count } }
   package var isStreaming: Bool { state.withLock { $0.isStreaming } }
@@ -153,6 +158,8 @@ package final class TestCamera: Transport {
         return 0
       case CV4L2_VIDIOC_S_DV_TIMINGS:
         guard state.buffers.isEmpty else { return -EBUSY }
+        let bt = argument.assumingMemoryBound(to: v4l2_dv_timings.self).pointee.bt
+        guard max(bt.width, bt.height) <= Self.largestSide else { return -ERANGE }
         state.timings = argument.assumingMemoryBound(to: v4l2_dv_timings.self).pointee
         state.size = VideoSize(
           width: Int(state.timings.bt.width), height: Int(state.timings.bt.height))
@@ -188,7 +195,8 @@ package final class TestCamera: Transport {
       guard state.buffers.isEmpty else { return -EBUSY }
       if case .own = state.signal {
         state.size = VideoSize(
-          width: Int(raw.pointee.fmt.pix.width), height: Int(raw.pointee.fmt.pix.height))
+          width: Int(min(raw.pointee.fmt.pix.width, Self.largestSide)),
+          height: Int(min(raw.pointee.fmt.pix.height, Self.largestSide)))
       }
     }
     var pix = v4l2_pix_format()
@@ -200,7 +208,7 @@ package final class TestCamera: Transport {
     pix.priv = UInt32(V4L2_PIX_FMT_PRIV_MAGIC)
     // Enough for any format of these tests.
     pix.sizeimage = UInt32(state.size.width * state.size.height * 2 + 4096)
-    pix.bytesperline = format.isStillPicture ? 0 : UInt32(state.size.width)
+    pix.bytesperline = UInt32(format.info?.planes[0].rowBytes(width: state.size.width) ?? 0)
     raw.pointee.fmt.pix = pix
     return 0
   }
@@ -260,6 +268,7 @@ package final class TestCamera: Transport {
     case CV4L2_VIDIOC_STREAMON:
       if let refusal = state.startRefusal { return -refusal }
       state.isStreaming = true
+      state.startCount += 1
       state.sequence = 0
       return 0
     default:

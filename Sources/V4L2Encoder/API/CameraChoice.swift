@@ -70,11 +70,11 @@ public struct CameraChoice: Hashable, Sendable {
     let needed = (rate?.value ?? 24) * 0.999
     let missingRate = max(0, needed - (fastestRate?.value ?? needed)) / needed
     guard let size else { return [1, missingRate, 0] }
-    let pixels = Double(size.width * size.height)
+    let pixels = Double(size.width) * Double(size.height)
     guard let wanted else { return [0, missingRate, -pixels] }
     if size == wanted { return [0, missingRate, 0] }
     let isLarger = size.width >= wanted.width && size.height >= wanted.height
-    let wantedPixels = Double(wanted.width * wanted.height)
+    let wantedPixels = Double(wanted.width) * Double(wanted.height)
     return [isLarger ? 1 + pixels / 1e12 : 2 - pixels / wantedPixels, missingRate, 0]
   }
 }

@@ -67,14 +67,15 @@ struct CaptureLoop: ~Copyable {
     lastSequence = nil
     lastSign = .now
     nextCheck = lastSign + checkInterval
-    do throws(Errno) {
+    do throws(DeviceRequestError) {
       try stream.start()
       isRunning = true
     } catch {
       stream.stop()
       isRunning = false
       guard case .absent(let loss) = setup.watch.read() else {
-        throw EncoderError("VIDIOC_STREAMON", error, device: setup.path, while: "starting")
+        throw EncoderError(
+          error.operation, error.errno, device: setup.path, while: "starting")
       }
       lose(loss)
     }
@@ -90,8 +91,10 @@ struct CaptureLoop: ~Copyable {
     let takesFrames = isRunning && !stream.isStarved
     if takesFrames { interest.insert(.capture) }
     let now = MonotonicTime.now
+    let owedFrame = owesFrame
     owesFrame = takesFrames && outage == nil
-    if !owesFrame { lastSign = now }
+    // A wait without buffers to fill may have been long: the camera's time starts after it.
+    if !owesFrame || !owedFrame { lastSign = now }
     nextCheck = min(nextCheck, now + checkInterval)
     do throws(Errno) {
       return try handle.wait(

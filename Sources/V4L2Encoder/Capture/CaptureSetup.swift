@@ -201,7 +201,7 @@ extension CaptureSetup {
       for index in 0..<granted {
         let planes = try handle.queryBuffer(type, index: index)
         guard planes.count == 1, let length = planes.first?.length,
-          length >= format.planes[0].byteCount
+          let wanted = format.planes.first?.byteCount, length >= wanted
         else { throw .invalidArgument }
         backings.append(
           .mapped(

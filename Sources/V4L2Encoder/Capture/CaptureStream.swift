@@ -74,12 +74,18 @@ final class CaptureStream: Sendable {
   var isStarved: Bool { state.withLock { $0.queued == 0 && !$0.isRefusing } }
 
   /// Queues all buffers and starts the camera.
-  func start() throws(Errno) {
+  func start() throws(DeviceRequestError) {
     state.withLock { $0 = State(isOpen: true, queued: backings.count) }
-    for index in backings.indices {
-      try handle.queueEmpty(bufferType, index: index, planeCount: planeCount)
+    var operation = "VIDIOC_QBUF"
+    do throws(Errno) {
+      for index in backings.indices {
+        try handle.queueEmpty(bufferType, index: index, planeCount: planeCount)
+      }
+      operation = "VIDIOC_STREAMON"
+      try handle.streamOn(bufferType)
+    } catch {
+      throw DeviceRequestError(operation, error)
     }
-    try handle.streamOn(bufferType)
   }
 
   /// Stops the camera; no buffer comes back to it any more.

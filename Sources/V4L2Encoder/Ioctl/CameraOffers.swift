@@ -19,10 +19,11 @@ extension DeviceHandle {
       guard raw.type == V4L2_FRMSIZE_TYPE_DISCRETE.rawValue else {
         let range = raw.stepwise
         let maximum = VideoSize(width: Int(range.max_width), height: Int(range.max_height))
+        let minimum = VideoSize(width: Int(range.min_width), height: Int(range.min_height))
+        guard minimum.width <= maximum.width, minimum.height <= maximum.height else { return [] }
         return [
           CameraOffer.Size(
-            minimum: VideoSize(width: Int(range.min_width), height: Int(range.min_height)),
-            maximum: maximum,
+            minimum: minimum, maximum: maximum,
             // A continuous range goes in steps of one; some drivers leave the steps zero.
             step: VideoSize(
               width: max(Int(range.step_width), 1), height: max(Int(range.step_height), 1)),

@@ -10,9 +10,11 @@ package struct DVTimings: Sendable {
 
   /// Frames per second; nil when the driver does not know the pixel clock.
   package var frameRate: Rational? {
-    let pixels = frameWidth * frameHeight
-    guard pixels > 0, bt.pixelclock > 0, bt.pixelclock < 1 << 40 else { return nil }
-    return Rational(reducing: Int(bt.pixelclock), pixels)
+    // What was measured wrongly may be anything.
+    let pixels = frameWidth.multipliedReportingOverflow(by: frameHeight)
+    guard !pixels.overflow, pixels.partialValue > 0, bt.pixelclock > 0, bt.pixelclock < 1 << 40
+    else { return nil }
+    return Rational(reducing: Int(bt.pixelclock), pixels.partialValue)
   }
 
   /// Pixels of a row and rows of a frame, blanking included.
@@ -36,7 +38,6 @@ package struct DVTimings: Sendable {
     return size == other.size && bt.interlaced == other.bt.interlaced
       && frameWidth == other.frameWidth && frameHeight == other.frameHeight && high - low <= 250_000
   }
-
 }
 
 extension DeviceHandle {

@@ -25,9 +25,9 @@ extension EncoderError {
   ) -> (Code, String) {
     switch errno.rawValue {
     case ENODEV, ENXIO, ENOTCONN, ECONNABORTED, ECONNRESET, ESHUTDOWN, EBADF:
-      (.deviceLost, "\(path) went away while \(action); open the encoder again")
+      (.deviceLost, "\(path) went away while \(action); open it again")
     case EIO:
-      (.deviceLost, "\(path) failed while \(action); open the encoder again")
+      (.deviceLost, "\(path) failed while \(action); open it again")
     case ENOENT, ENOTDIR:
       (.deviceUnavailable, "\(path) does not exist; `v4l2enc devices` lists what is there")
     case EACCES, EPERM:
