@@ -82,7 +82,7 @@ let package = Package(
       name: "ConformanceTests", dependencies: ["V4L2Encoder", "VirtualV4L2Device", "TestSupport"],
       swiftSettings: upcoming),
     .testTarget(
-      name: "CLITests", dependencies: ["v4l2enc-cli", "V4L2Encoder", "TestSupport"],
+      name: "CLITests", dependencies: ["v4l2enc-cli", "V4L2Encoder", "CV4L2", "TestSupport"],
       swiftSettings: upcoming),
     .testTarget(
       name: "DeviceFileTests",

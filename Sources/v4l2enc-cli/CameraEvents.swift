@@ -37,7 +37,7 @@ final class CameraEvents: Sendable {
     switch patience {
     case .forEver: "waiting for it until stopped"
     case .upTo(let duration):
-      "waiting \(Units.fixed(Double(duration.inMicroseconds) / 1e6, 0)) s for it (--signal-wait)"
+      "waiting \(Units.seconds(duration)) s for it (--signal-wait)"
     }
   }
 

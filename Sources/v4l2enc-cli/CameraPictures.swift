@@ -4,7 +4,7 @@ internal import V4L2Encoder
 struct CameraPictures {
   let description: SourceDescription
   /// What makes them the size and the range that was asked for; nil where they are already.
-  let scaler: FrameScaler?
+  var scaler: FrameScaler?
 
   private static let defaultRate = Rational(30)
 
@@ -21,7 +21,10 @@ struct CameraPictures {
     let size = options.scale ?? format.size
     let colors = try options.range.colors(
       of: format.color, in: format.format, from: format.cameraFormat, size: size)
-    if size != format.size || colors.limitsRange {
+    // Whoever names a size gets the same kind of frames whatever the signal becomes, so that the
+    // encoder can go on.
+    var scaler: FrameScaler?
+    if options.scale != nil || colors.limitsRange {
       do throws(EncoderError) {
         scaler = try FrameScaler(
           from: format.format, size: format.size, to: scaledFormat, size: size,
@@ -29,8 +32,6 @@ struct CameraPictures {
       } catch {
         throw CommandError(error)
       }
-    } else {
-      scaler = nil
     }
     // Timings that were measured wrongly give rates that no encoder takes.
     let told = format.frameRate.flatMap { Quantities.frameRates.contains($0.value) ? $0 : nil }
@@ -44,5 +45,6 @@ struct CameraPictures {
       description.remarks.append("\(Self.defaultRate) fps assumed (the camera does not tell)")
     }
     self.description = description
+    self.scaler = scaler
   }
 }

@@ -15,6 +15,11 @@ enum CameraRefusal {
       .usage, "which camera? write v4l2enc capture CAMERA -o OUTPUT; \(cameras(among: devices))")
   }
 
+  /// What to say of a file that is no device of V4L2.
+  static func noDevice(_ path: String, among devices: [DeviceReport]) -> CommandError {
+    CommandError(.noDevice, "\(path) is no V4L2 device; \(cameras(among: devices))")
+  }
+
   /// What a device is that is no camera; nil for a camera, and for what says nothing of itself.
   static func refusal(of device: DeviceReport, among devices: [DeviceReport]) -> CommandError? {
     let name = device.driver.isEmpty ? device.path : "\(device.path) (\(device.driver))"

@@ -60,13 +60,18 @@ final class CameraSource: FrameSource {
     case .over: return nil
     case .encode(let time, let scaler): return try frame(captured, at: time, scaler)
     case .another(let time):
-      guard options.scale != nil else {
+      let pictures = try CameraPictures(captured.format, options, scaledFormat: scaledFormat)
+      guard options.scale != nil, pictures.description.isLike(description) else {
         state.withLock { $0.next = captured }
         return nil
       }
       // The encoder goes on: only the way to the size that was asked for is another.
-      try adopt(captured.format)
-      return try frame(captured, at: time, state.withLock { $0.pictures.scaler })
+      state.withLock { state in
+        state.format = captured.format
+        state.pictures.scaler = pictures.scaler
+        state.framesLost += captured.framesLostBefore
+      }
+      return try frame(captured, at: time, pictures.scaler)
     }
   }
 
@@ -103,7 +108,8 @@ final class CameraSource: FrameSource {
       let isFirst = state.start == nil
       let start = state.start ?? stamp
       state.start = start
-      let time = stamp - start
+      // Times that jump are the driver's fault and no reason to stop.
+      let time = stamp &- start
       if let limit, time >= limit {
         state.isOver = true
         return (.over, isFirst)
@@ -147,6 +153,13 @@ final class CameraSource: FrameSource {
       await camera.close()
     }
     state.withLock { $0.timer = timer }
+  }
+}
+
+extension SourceDescription {
+  /// Whether an encoder that was opened for one of them can go on with frames of the other.
+  fileprivate func isLike(_ other: SourceDescription) -> Bool {
+    size == other.size && format == other.format && color == other.color && memory == other.memory
   }
 }
 

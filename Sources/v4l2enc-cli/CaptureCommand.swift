@@ -65,10 +65,12 @@ enum CaptureCommand {
         failures += result.errors
         guard failures.isEmpty, !job.stop.isRaised, try source.advance() else { break }
         plan = try EncodePlan(options.encode, codec: job.codec, input: source.description)
-        job.console.note(
-          "the camera's pictures are now \(source.description.size) at "
-            + "\(source.description.frameRate) fps: a new stream with parameter sets of its own "
-            + "follows in \(job.output)")
+        if tally.framesIn > 0 {
+          job.console.note(
+            "the camera's pictures are now \(source.description.size) at "
+              + "\(source.description.frameRate) fps: a new stream with parameter sets of its own "
+              + "follows in \(job.output)")
+        }
         encoder = try await job.open(plan, for: source.description)
       }
     } catch {
@@ -83,7 +85,7 @@ enum CaptureCommand {
     _ device: DeviceSelector, _ path: String, _ options: CaptureOptions, _ codec: VideoCodec,
     _ console: Console
   ) async throws(CommandError) -> CameraSource {
-    let report = try offers(of: device)
+    let report = try offers(of: device, at: path)
     let plan = try CameraPlan(
       options, report,
       encoderFormats: try EncoderFormats.taken(by: options.encode.device, codec))
@@ -107,7 +109,9 @@ enum CaptureCommand {
   }
 
   /// What a camera offers; what is no camera is refused by its name.
-  private static func offers(of device: DeviceSelector) throws(CommandError) -> CameraReport {
+  private static func offers(
+    of device: DeviceSelector, at path: String
+  ) throws(CommandError) -> CameraReport {
     do throws(EncoderError) {
       return try CaptureSource.offers(of: device)
     } catch {
@@ -115,6 +119,9 @@ enum CaptureCommand {
         let refusal = CameraRefusal.refusal(of: report, among: DeviceCatalog.devices())
       {
         throw refusal
+      }
+      if error.code == .notAnEncoder {
+        throw CameraRefusal.noDevice(path, among: DeviceCatalog.devices())
       }
       throw CommandError(error)
     }

@@ -97,6 +97,9 @@ struct EncodeJob: Sendable {
     _ failures: [CommandError], _ tally: EncodeTally, framesLost: Int? = nil
   ) -> ExitCode {
     var errors = failures
+    if tally.framesIn == 0, !stop.isRaised, failures.allSatisfy({ $0.code == .success }) {
+      errors.insert(CommandError(.badData, "the input has no frame to encode"), at: 0)
+    }
     errors += [reports.finish(), trace?.finish()].compactMap(\.self)
     errors += events.losses(
       skipped: tally.framesSkipped, isAsked: options.skipsFrames)

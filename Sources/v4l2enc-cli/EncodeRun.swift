@@ -101,9 +101,6 @@ final class EncodeRun: Sendable {
     } catch {
       result.errors.append(Self.commandError(error))
     }
-    if result.framesIn == 0, result.errors.isEmpty, !stop.isRaised {
-      result.errors.append(CommandError(.badData, "the input has no frame to encode"))
-    }
     // After damaged input, what came before it is still to be finished; after a device failure
     // this fails again, with nothing new to say.
     watch.callBegins()

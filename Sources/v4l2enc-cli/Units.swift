@@ -31,6 +31,12 @@ enum Units {
     return hours > 0 ? "\(hours):\(padded(minutes, 2)):\(rest)" : "\(minutes):\(rest)"
   }
 
+  /// A time in seconds, with decimals only where there are some.
+  static func seconds(_ duration: Duration) -> String {
+    let thousandths = duration.inMicroseconds / 1000
+    return fixed(Double(thousandths) / 1e3, thousandths.isMultiple(of: 1000) ? 0 : 3)
+  }
+
   /// A number with this many decimals, without a locale.
   static func fixed(_ value: Double, _ decimals: Int) -> String {
     guard value.isFinite, value.magnitude < 1e15 else { return "-" }

@@ -83,6 +83,8 @@ import V4L2Encoder
     let other = try await v4l2enc(["capture", "/dev/null", "-o", "/dev/null"])
     #expect(other.exitCode == 69, "\(other.errorText)")
     #expect(other.errorText.split(separator: "\n").count == 1, "\(other.errorText)")
+    #expect(other.errorText.contains("/dev/null is no V4L2 device; "), "\(other.errorText)")
+    #expect(!other.errorText.contains("plugin"), "\(other.errorText)")
     let nowhere = try await v4l2enc(["capture", "/dev/video0"])
     #expect(nowhere.exitCode == 64)
     #expect(nowhere.errorText.contains("name the output with -o OUTPUT"))

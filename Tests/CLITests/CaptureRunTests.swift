@@ -1,3 +1,4 @@
+import CV4L2
 import Foundation
 import TestSupport
 import Testing
@@ -98,6 +99,70 @@ import V4L2Encoder
     #expect(frames[0] == [1, 64, 48] && frames[change] == [1, 128, 96])
     #expect(frames[..<change].allSatisfy { $0.dropFirst() == [64, 48] })
     #expect(frames[change...].allSatisfy { $0.dropFirst() == [128, 96] })
+  }
+
+  @Test("a signal that comes after the start is encoded in its own size")
+  func lateSignal() async throws {
+    let size = VideoSize(width: 64, height: 48)
+    let output = directory.file("out.h264")
+    let camera = TestCamera(.nv12, signal: .none(ENOLINK))
+    let picture = [UInt8](repeating: 90, count: 64 * 48 * 3 / 2)
+    let code = try await capture(camera, to: output, "--frames", "5") { count in
+      if count == 20 { camera.change(.timings(size, pixelClock: 64 * 48 * 30)) }
+      camera.send(picture)
+    }
+    #expect(code == .success)
+    let video = try await MediaTools.decode(stream: output, in: directory)
+    #expect((video.width, video.height, video.frameCount) == (64, 48, 5))
+  }
+
+  /// How many streams were made of two signals at a size that was asked for.
+  private func streams(
+    _ camera: TestCamera, change: @escaping @Sendable () -> Void
+  ) async throws -> Int {
+    let output = directory.file("out.h264")
+    let picture = [UInt8](repeating: 90, count: 128 * 96 * 2)
+    let code = try await capture(
+      camera, to: output, "--scale", "64x48", "--frames", "30", "--gop", "300"
+    ) { count in
+      if count == 10 { change() }
+      camera.send(picture)
+    }
+    #expect(code == .success)
+    let result = try await Subprocess.run(
+      "ffprobe",
+      [
+        "-v", "error", "-select_streams", "v", "-show_entries", "frame=key_frame,width,height",
+        "-of", "csv=p=0", output,
+      ])
+    let frames = result.outputText.split(separator: "\n").map { line in
+      line.split(separator: ",").prefix(3).compactMap { Int($0) }
+    }
+    #expect(frames.count == 30)
+    #expect(frames.allSatisfy { $0.dropFirst() == [64, 48] })
+    return frames.count { $0[0] == 1 }
+  }
+
+  @Test("with --scale the encoder goes on, also when the first signal had that size")
+  func scaledFromItsOwnSize() async throws {
+    let small = VideoSize(width: 64, height: 48)
+    let camera = TestCamera(.yuyv, signal: .timings(small, pixelClock: 64 * 48 * 30))
+    let count = try await streams(camera) {
+      camera.change(.timings(VideoSize(width: 128, height: 96), pixelClock: 128 * 96 * 30))
+    }
+    #expect(count == 1)
+    #expect(camera.startCount == 2)
+  }
+
+  @Test("colours that become others begin a new stream, also with --scale")
+  func otherColors() async throws {
+    let size = VideoSize(width: 128, height: 96)
+    let camera = TestCamera(.nv12, signal: .timings(size, pixelClock: 128 * 96 * 30))
+    let count = try await streams(camera) {
+      camera.describe(colorspace: V4L2_COLORSPACE_REC709)
+      camera.change(.timings(size, pixelClock: 128 * 96 * 300))
+    }
+    #expect(count == 2)
   }
 
   @Test("a rate that cannot be is no reason not to capture")

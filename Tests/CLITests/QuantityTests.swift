@@ -74,6 +74,7 @@ import V4L2Encoder
   func bitratesAreWritten(bits: Int, text: String) { #expect(Units.bitrate(bits) == text) }
 
   @Test func numbersAreWritten() {
+    #expect(Units.seconds(.seconds(60)) == "60" && Units.seconds(.milliseconds(250)) == "0.250")
     #expect(Units.bytes(12) == "12 bytes")
     #expect(Units.bytes(34_500) == "34.5 kB")
     #expect(Units.bytes(5_600_000) == "5.60 MB")
