@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs a command in a virtual machine with a real kernel, vicodec, vim2m and vivid:
 #
-#   Scripts/kernel/run-guest.sh [--multiplanar 0|1] [--timeout SECONDS] COMMAND [ARGUMENT…]
-#   Scripts/kernel/run-guest.sh [--multiplanar 0|1] --shell
+#   Scripts/kernel/run-guest.sh [--multiplanar 0|1] [--cpus N] [--timeout SECONDS] COMMAND [ARGUMENT…]
+#   Scripts/kernel/run-guest.sh [--multiplanar 0|1] [--cpus N] --shell
 #
 # The command runs as root in the caller's directory, on the host's files: it may write anywhere,
 # but into memory only; what it leaves in /run/results is kept, at the path that is told at the
@@ -12,16 +12,17 @@
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
-multiplanar=0 timeout=300 shell=0
+multiplanar=0 cpus=2 timeout=300 shell=0
 while [ $# -gt 0 ]; do
   case $1 in
   --multiplanar) multiplanar=$2 && shift 2 ;;
+  --cpus) cpus=$2 && shift 2 ;;
   --timeout) timeout=$2 && shift 2 ;;
   --shell) shell=1 && shift ;;
   *) break ;;
   esac
 done
-if [ $# -eq 0 ] && [ "$shell" -eq 0 ] || [[ ! $multiplanar =~ ^[01]$ ]]; then
+if [ $# -eq 0 ] && [ "$shell" -eq 0 ] || [[ ! $multiplanar$cpus =~ ^[01][1-9]$ ]]; then
   sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
   exit 64 # EX_USAGE
 fi
@@ -58,7 +59,7 @@ touch "$results/stdout" "$results/stderr"
 # Emulated, not virtualised: the same everywhere, and CI has no /dev/kvm. A panic reboots, which
 # ends QEMU; an oops is a panic, since a driver that oopsed proves nothing any more.
 machine=(
-  qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2G -nodefaults -display none
+  qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp "$cpus" -m 2G -nodefaults -display none
   -no-reboot -no-user-config
   -kernel "$home/vmlinuz" -initrd "$home/initramfs"
   -append "console=ttyS0 panic=-1 oops=panic quiet loglevel=5 mitigations=off random.trust_cpu=on \

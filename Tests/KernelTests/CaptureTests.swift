@@ -37,7 +37,8 @@ extension KernelTests {
     private struct Passage {
       var times: [Int64] = []
       var sequences: [UInt32] = []
-      var framesLost = 0
+      /// Frames lost before each frame.
+      var losses: [Int] = []
       var packets: [EncodedPacket] = []
       var report: NegotiationReport
       var statistics = EncoderStatistics()
@@ -62,8 +63,7 @@ extension KernelTests {
       let reader = Recording.collect(encoder.packets)
       var passage = Passage(report: encoder.negotiated)
       for try await captured in camera.frames {
-        // What was lost before the first frame leaves no gap between two of them.
-        if !passage.sequences.isEmpty { passage.framesLost += captured.framesLostBefore }
+        passage.losses.append(captured.framesLostBefore)
         passage.times.append(captured.frame.presentationTime)
         passage.sequences.append(captured.sequence)
         try await encoder.encode(captured.frame)
@@ -75,7 +75,7 @@ extension KernelTests {
       await encoder.close()
       await camera.close()
       // It may have lost others since the last that was read.
-      #expect(camera.framesLost >= passage.framesLost)
+      #expect(camera.framesLost >= passage.losses.reduce(0, +))
       passage.packets = try await reader.value
       passage.events = events.withLock { $0 }
       return passage
@@ -92,9 +92,11 @@ extension KernelTests {
       #expect(passage.mappedBytes <= report.outputBuffers * (report.codedBufferSize + 4096))
       #expect(passage.packets.map(\.presentationTime) == passage.times)
       // Emulation may be too slow for the camera's rate, but every lost frame is counted.
-      let first = try #require(passage.sequences.first)
-      let last = try #require(passage.sequences.last)
-      #expect(Int(last - first) + 1 == passage.sequences.count + passage.framesLost)
+      let gaps = zip(passage.sequences, passage.sequences.dropFirst()).map { Int($1) - Int($0) - 1 }
+      // A painting thread of vivid that is late may give two frames one number
+      // (vivid-kthread-cap.c), which says nothing of a loss.
+      #expect(gaps.map { max(0, $0) } == Array(passage.losses.dropFirst()))
+      #expect(gaps.allSatisfy { $0 >= -1 })
       #expect(zip(passage.times, passage.times.dropFirst()).allSatisfy { $0 < $1 })
     }
 
