@@ -58,6 +58,21 @@ import VirtualV4L2Device
     #expect(differences.contains { $0.contains("level 3.1") })
   }
 
+  @Test("a value beyond 32 bits is left out and reported, not cut off")
+  func longControlValues() async throws {
+    let encoder = try await H264Encoder.open(
+      Harness.configuration {
+        $0.additionalControls = [ControlSetting(id: 0x0099_09cb, value: 1 << 32 | 12)]
+      }, on: .virtual(Harness.device()))
+    let report = encoder.negotiated
+    await encoder.close()
+    guard case .leftOut? = report.controls.last?.result else {
+      Issue.record("\(String(describing: report.controls.last))")
+      return
+    }
+    #expect(report.differences.contains { $0.contains("GOP_SIZE") && $0.contains("32 bits") })
+  }
+
   @Test func coloursLeftToTheDriverAreNoDifference() async throws {
     let encoder = try await H264Encoder.open(
       Harness.configuration {

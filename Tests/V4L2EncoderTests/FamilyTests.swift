@@ -152,6 +152,20 @@ import Testing
         == .write(ControlWrite(preset.id, .value(1))))
   }
 
+  @Test("values that NVIDIA's structures cannot hold are left out, and trap nowhere")
+  func valuesOutOfRange() {
+    for value in [Int64.min, -1, Int64(UInt32.max) + 1, .max / 2, .max] {
+      for control in EncoderControl.all {
+        let planned = PlannedControl(control.control, value, .asked)
+        guard
+          case .write(let write) = NVIDIAControls.translate(planned, among: [planned]),
+          case .structure = write.payload
+        else { continue }
+        Issue.record("\(planned.name) = \(value) is written as \(write.payload)")
+      }
+    }
+  }
+
   @Test func keyFrameIntervalsHaveTheFamilysControl() {
     let wave5 = plan(.hevc, .wave5)
     #expect(wave5.first { $0.id == .hevcRefreshPeriod }?.value == 50)

@@ -5,12 +5,18 @@ extension EncoderDevice {
   package func apply(
     _ control: PlannedControl, among plan: [PlannedControl]
   ) -> ControlOutcome.Result {
+    guard Self.controlValues.contains(control.value) else {
+      return .leftOut("a control has 32 bits, too few for this value")
+    }
     if let reason = family.reasonToLeaveOut(control.id, control.value) { return .leftOut(reason) }
     switch family.dialect.translate(control, among: plan) {
     case .leaveOut(let reason): return .leftOut(reason)
     case .write(let write): return apply(write)
     }
   }
+
+  /// Signed numbers and bit masks of 32 bits.
+  private static let controlValues = Int64(Int32.min)...Int64(UInt32.max)
 
   /// Writes a control without asking first, because some drivers answer no query yet take the
   /// value, and reads it back where that is possible.

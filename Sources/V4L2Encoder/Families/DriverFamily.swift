@@ -30,7 +30,7 @@ public struct DriverFamily: Hashable, Sendable {
   /// What ends a stream of frames.
   package var drain = DrainRequest.stopCommand
   /// What a codec's coded format is called, in the order it is looked for.
-  package var hevcFormats: [PixelFormat] = [.hevc, .h265]
+  package var hevcFormats = VideoCodec.hevc.codedFormats
   /// Whether the coded rate is that of the CAPTURE queue (encoded bytes), even where the format
   /// does not say so.
   package var takesRateOnCapture = false
@@ -122,10 +122,6 @@ extension DriverFamily {
   }
 
   package func codedFormats(for codec: VideoCodec) -> [PixelFormat] {
-    switch codec {
-    case .h264: [.h264]
-    case .hevc: hevcFormats
-    case .fwht: [.fwht]
-    }
+    codec == .hevc ? hevcFormats : codec.codedFormats
   }
 }

@@ -34,7 +34,7 @@ package enum NVIDIAControls {
     .frameRCEnable, .h264VUIExtSARWidth, .h264VUIExtSARHeight, .forceFrameType,
   ]
   /// What tells the plugin to keep one bound of `quantizerRange` as it is.
-  private static let kept = UInt32.max
+  private static let kept = Int64(UInt32.max)
 
   private static func number(_ offset: UInt32) -> ControlID {
     ControlID(rawValue: 0x0099_0900 + offset)
@@ -57,6 +57,9 @@ package enum NVIDIAControls {
       return write(h265Profile, value == 1 ? 2 : value == 2 ? 1 : value)
     case .hevcLevel:
       let tier = plan.last { $0.id == .hevcTier }?.value ?? 0
+      guard (0...12).contains(value), (0...1).contains(tier) else {
+        return .leaveOut("the plugin has no such level or tier")
+      }
       return write(h265Level, value * 2 + tier)
     case .hevcTier: return .leaveOut("it goes with HEVC_LEVEL")
     case .bFrames: return write(bFrames, value)
@@ -66,8 +69,8 @@ package enum NVIDIAControls {
     case .h264VUISARIDC: return .leaveOut("the plugin always writes width and height")
     case .maxRefPic: return structure(referenceFrames, [value])
     // KiB in the kernel, bits here.
-    case .vbvSize, .h264CPBSize: return structure(virtualBufferSize, [value * 8192])
-    case .multiSliceMaxBytes: return structure(sliceLength, [0, value * 8])
+    case .vbvSize, .h264CPBSize: return structure(virtualBufferSize, [product(value, 8192)])
+    case .multiSliceMaxBytes: return structure(sliceLength, [0, product(value, 8)])
     case .multiSliceMaxMB: return structure(sliceLength, [1, value])
     case .multiSliceMode:
       return .leaveOut("it goes with MULTI_SLICE_MAX_BYTES or MULTI_SLICE_MAX_MB")
@@ -90,9 +93,9 @@ package enum NVIDIAControls {
       .hevcBFrameMinQP: [4], .hevcBFrameMaxQP: [5],
     ]
     if let places = bounds[control.id] {
-      var words = [UInt32](repeating: kept, count: 6)
-      for place in places { words[place] = UInt32(clamping: control.value) }
-      return .write(ControlWrite(quantizerRange, .structure(words)))
+      var words = [Int64](repeating: kept, count: 6)
+      for place in places { words[place] = control.value }
+      return structure(quantizerRange, words)
     }
     let first: [[ControlID]] = [
       [.h264IFrameQP, .h264PFrameQP, .h264BFrameQP], [.hevcIFrameQP, .hevcPFrameQP, .hevcBFrameQP],
@@ -110,9 +113,19 @@ package enum NVIDIAControls {
     .write(ControlWrite(id, .value(value)))
   }
 
+  /// What is too large stays too large for `structure`.
+  private static func product(_ value: Int64, _ factor: Int64) -> Int64 {
+    let result = value.multipliedReportingOverflow(by: factor)
+    return result.overflow ? .max : result.partialValue
+  }
+
   private static func structure(
     _ id: ControlID, _ values: [Int64]
   ) -> ControlDialect.Translation {
-    .write(ControlWrite(id, .structure(values.map { UInt32(clamping: $0) })))
+    let words = values.compactMap { UInt32(exactly: $0) }
+    guard words.count == values.count else {
+      return .leaveOut("the value does not fit the plugin's structure")
+    }
+    return .write(ControlWrite(id, .structure(words)))
   }
 }
