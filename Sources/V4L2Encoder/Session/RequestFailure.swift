@@ -54,7 +54,7 @@ extension EncoderError {
 
   private static func holders(_ path: String) -> String {
     let holders = NodeAccess.holders(path)
-    guard !holders.isEmpty else { return "another program may hold the encoder" }
+    guard !holders.isEmpty else { return "another program may hold it" }
     return "it is open in \(holders.joined(separator: ", "))"
   }
 }
