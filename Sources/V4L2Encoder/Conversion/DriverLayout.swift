@@ -34,7 +34,7 @@ package struct DriverLayout: Hashable, Sendable {
     guard dimensions.contains(bufferSize.width), dimensions.contains(bufferSize.height) else {
       throw violation("a buffer cannot be \(bufferSize) pixels")
     }
-    guard bytesPerLine.count >= info.memoryPlanes, planeSizes.count >= info.memoryPlanes else {
+    guard bytesPerLine.count == info.memoryPlanes, planeSizes.count == info.memoryPlanes else {
       throw violation(
         "\(info.name) has \(info.memoryPlanes) memory planes, got \(planeSizes.count)")
     }

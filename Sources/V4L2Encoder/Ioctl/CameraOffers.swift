@@ -1,12 +1,13 @@
 internal import CV4L2
 
 extension DeviceHandle {
-  /// Lists a format's sizes with their rates; ends after 256, since a list of a broken driver may
-  /// not end.
+  /// Lists a format's sizes with their rates; ends after 256 sizes, and 2,048 rates of all of them,
+  /// since a list of a broken driver may not end.
   ///
   /// The C requests are `VIDIOC_ENUM_FRAMESIZES` and `VIDIOC_ENUM_FRAMEINTERVALS`.
   package func offeredSizes(of format: PixelFormat) -> [CameraOffer.Size] {
     var sizes: [CameraOffer.Size] = []
+    var budget = 2048
     while sizes.count < 256 {
       var raw = v4l2_frmsizeenum()
       raw.index = UInt32(sizes.count)
@@ -27,20 +28,23 @@ extension DeviceHandle {
             // A continuous range goes in steps of one; some drivers leave the steps zero.
             step: VideoSize(
               width: max(Int(range.step_width), 1), height: max(Int(range.step_height), 1)),
-            rates: offeredRates(of: format, size: maximum))
+            rates: offeredRates(of: format, size: maximum, &budget))
         ]
       }
       let size = VideoSize(width: Int(raw.discrete.width), height: Int(raw.discrete.height))
       sizes.append(
         CameraOffer.Size(
-          minimum: size, maximum: size, rates: offeredRates(of: format, size: size)))
+          minimum: size, maximum: size, rates: offeredRates(of: format, size: size, &budget)))
     }
     return sizes
   }
 
-  private func offeredRates(of format: PixelFormat, size: VideoSize) -> [CameraOffer.Rate] {
+  private func offeredRates(
+    of format: PixelFormat, size: VideoSize, _ budget: inout Int
+  ) -> [CameraOffer.Rate] {
     var rates: [CameraOffer.Rate] = []
-    while rates.count < 256 {
+    while rates.count < 256, budget > 0 {
+      budget -= 1
       var raw = v4l2_frmivalenum()
       raw.index = UInt32(rates.count)
       raw.pixel_format = format.rawValue

@@ -386,8 +386,9 @@ final class Engine: Sendable {
         device.outputType, planeCount: writer.bytesUsed.planeCount, memory: memory)
       guard case .buffer(let buffer) = result else { return false }
       let (isOurs, lent) = core.withLock { core -> (Bool, LentFrame?) in
-        core.lastProgress = .now
+        // A buffer that the driver has not got, again and again, is no progress.
         guard core.pool.returnedByDriver(buffer.index) else { return (false, nil) }
+        core.lastProgress = .now
         return (true, core.detach(buffer.index))
       }
       // Dropping it outside the lock tells its owner.

@@ -73,6 +73,11 @@ struct EngineCore {
   var captureHeld = 0
   /// When the driver last gave a buffer back, or got its first frame after a rest.
   var lastProgress = MonotonicTime.now
+  /// CAPTURE buffers (encoded bytes) in a row that belonged to no frame.
+  var buffersWithoutFrame = 0
+  /// Whether such a buffer may still be a skipped frame, parameter sets or the end; a driver that
+  /// returns them for ever must not pass for one that works.
+  var mayBeProgress: Bool { buffersWithoutFrame <= pending.count + 2 }
   /// The fewest frames that were still inside the device after a packet came out: what it keeps
   /// back when nothing new comes.
   ///

@@ -52,6 +52,7 @@ extension EngineLoop {
     engine.core.withLock { core in
       while let frame = core.pending.takeSkipped() { skipped.append(frame.presentationTime) }
       core.timeline.reset()
+      core.buffersWithoutFrame = 0
       core.statistics.framesSkipped += skipped.count
       core.statistics.drains += 1
     }

@@ -44,7 +44,8 @@ extension EngineLoop {
       : outputs[buffer.index].copy(payload, after: assembler.carry, room: assembler.room)
     let isLast = engine.core.withLock { core -> Bool in
       core.captureHeld -= 1
-      core.lastProgress = .now
+      core.buffersWithoutFrame += 1
+      if core.mayBeProgress { core.lastProgress = .now }
       guard case .draining = core.machine.state else { return false }
       return buffer.flags.contains(.last)
     }
@@ -114,6 +115,7 @@ extension EngineLoop {
         isInferred = true
       }
       guard let frame else { return nil }
+      core.buffersWithoutFrame = 0
       core.statistics.framesSkipped += skipped.count
       core.statistics.packetsOut += 1
       core.statistics.bytesOut += unit.data.byteCount

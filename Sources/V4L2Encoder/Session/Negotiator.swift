@@ -217,7 +217,12 @@ package struct Negotiator {
       granted.planes = [QueueFormat.Plane(bytesPerLine: 0, byteCount: wantedCodedBufferSize)]
       granted = try setFormat(.capture, granted)
     }
-    guard let size = granted.planes.first?.byteCount, size > 0, granted.format == format else {
+    guard granted.format == format else {
+      throw EncoderError(
+        .protocolViolation, operation: "VIDIOC_G_FMT",
+        "\(device.path) has \(granted.format) in force after \(format) was set")
+    }
+    guard let size = granted.planes.first?.byteCount, size > 0 else {
       throw EncoderError(
         .protocolViolation, operation: "VIDIOC_G_FMT",
         "\(device.path) gives no room for coded pictures (sizeimage 0)")
