@@ -1,0 +1,46 @@
+extension RateAdaptation {
+  /// What was done to an encoder.
+  public struct Change: Hashable, Sendable {
+    /// What was asked for; whoever encodes the next frame asks for its key frame.
+    public let step: Step
+    /// What became of it, as ``VideoEncoder/update(_:)`` says.
+    public let outcomes: [ControlOutcome]
+  }
+
+  /// Takes a target and changes the encoder when it is time; nil when nothing was to be done.
+  ///
+  /// What the driver sets instead is taken for the bitrate in force. A driver without such a
+  /// control, or that is known to misunderstand it, is not asked again.
+  ///
+  /// - Parameters:
+  ///   - target: what the network carries for this stream, in bit/s.
+  ///   - time: as in ``step(target:at:)``.
+  ///   - encoder: what to change.
+  ///   - peakRatio: for an encoder with a variable bitrate, its peak as a multiple of the bitrate.
+  /// - Returns: what was asked for, and what became of it.
+  /// - Throws: as ``VideoEncoder/update(_:)``; the bitrate counts as unchanged then.
+  public nonisolated(nonsending) mutating func follow(
+    target: Int, at time: Duration, with encoder: some VideoEncoder, peakRatio: Double? = nil
+  ) async throws(EncoderError) -> Change? {
+    let before = self
+    guard let step = step(target: target, at: time) else { return nil }
+    let peak = peakRatio.map { Int((Double(step.bitrate) * max(1, $0)).rounded()) }
+    let outcomes: [ControlOutcome]
+    do throws(EncoderError) {
+      outcomes = try await encoder.update(
+        DynamicSettings(bitrate: step.bitrate, peakBitrate: peak))
+    } catch {
+      self = before
+      throw error
+    }
+    // Nothing is asked of the driver when the encoder has that bitrate already.
+    guard !outcomes.isEmpty else { return Change(step: step, outcomes: []) }
+    switch outcomes.first(where: { $0.id == EncoderControl.bitrate.id })?.result {
+    case .applied, .unverified: break
+    case .adjusted(let actual): driverSet(Int(actual), insteadOf: step.bitrate)
+    case .refused: driverSet(before.bitrate, insteadOf: before.bitrate)
+    case .unsupported, .leftOut, nil: driverKeeps(before.bitrate)
+    }
+    return Change(step: step, outcomes: outcomes)
+  }
+}
