@@ -38,6 +38,26 @@ import VirtualV4L2Device
     #expect(clip.packets.isEmpty)
   }
 
+  @Test func aRaspberryPiGetsTheBitrateItCanTake() async throws {
+    let pi = try VirtualDevice(personality: .bcm2835)
+    let frames = try frames(20)
+    let clip = try await ClipRecorder(device: .virtual(pi)).record(frames)
+    #expect(clip.packets.map(\.presentationTime) == frames.map(\.presentationTime))
+    // V4L2_CID_MPEG_VIDEO_BITRATE and V4L2_CID_MPEG_VIDEO_GOP_SIZE, as the driver has them.
+    #expect(pi.appliedControls[0x0099_09cf] == 500_000)
+    #expect(pi.appliedControls[0x0099_09cb] == 1_000)
+  }
+
+  @Test func aFrameThatTheDriverSkipsIsMissingAlone() async throws {
+    let pi = try VirtualDevice(personality: .bcm2835)
+    pi.inject(.spoiling(.skipped, frame: 5))
+    let frames = try frames(20)
+    let clip = try await ClipRecorder(device: .virtual(pi)).record(frames)
+    var times = frames.map(\.presentationTime)
+    times.remove(at: 5)
+    #expect(clip.packets.map(\.presentationTime) == times)
+  }
+
   @Test func aMissingDeviceIsAnErrorAndNoHang() async throws {
     let recorder = ClipRecorder(device: .path("/dev/null"))
     let frames = try frames(1)
