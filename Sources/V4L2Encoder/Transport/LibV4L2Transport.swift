@@ -93,13 +93,6 @@ struct PluginDirectory {
   }
 
   private static func entries(of directory: String) -> [String] {
-    guard let stream = unsafe opendir(directory) else { return [] }
-    defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while let entry = unsafe readdir(stream) {
-      let name = unsafe fixedText(entry.pointee.d_name)
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
+    SmallFile.entries(of: directory).filter { !$0.hasPrefix(".") }.sorted()
   }
 }
