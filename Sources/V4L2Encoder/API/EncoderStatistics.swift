@@ -24,6 +24,40 @@ public struct EncoderStatistics: Hashable, Sendable {
   /// Drains that were completed.
   public var drains = 0
 
+  /// Encoded bytes of the key frames.
+  public var keyFrameBytes = 0
+  /// Packets that wait to be read; with `EncoderConfiguration.packetCapacity` of them the device
+  /// rests.
+  public var packetsWaiting = 0
+  /// From `encode` to the packet, over all packets; nil before the first one.
+  public var latency: LatencySummary?
+  /// The bitrate that is to be reached now, in bit/s; nil with a constant quantizer.
+  public var targetBitrate: Int?
+  /// The bitrate of everything so far, in bit/s; nil before the first packet.
+  ///
+  /// A bitrate counts the time that the frames last, as the drivers' rate control does: they know a
+  /// frame rate, not the frames' times. It is the same for a file, encoded faster than it plays.
+  public var averageBitrate: Int?
+  /// The bitrate of the last second of frames, in bit/s.
+  public var recentBitrate: Int?
+  /// Whether the encoder was closed or has failed, so that nothing new will be counted.
+  public var hasEnded = false
+
   /// Creates zeroed counters.
   public init() {}
+
+  /// The mean size of key frames, in bytes; nil before the first one.
+  public var meanKeyFrameBytes: Int? { keyFrames > 0 ? keyFrameBytes / keyFrames : nil }
+}
+
+/// How long packets took; to one part in 64.
+public struct LatencySummary: Hashable, Sendable {
+  /// Half of the packets took no longer.
+  public var median: Duration
+  /// 95 of 100 packets took no longer.
+  public var percentile95: Duration
+  /// 99 of 100 packets took no longer.
+  public var percentile99: Duration
+  /// The slowest packet.
+  public var maximum: Duration
 }

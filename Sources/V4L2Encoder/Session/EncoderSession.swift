@@ -84,11 +84,9 @@ package final class EncoderSession: Sendable {
   package var negotiated: NegotiationReport { engine.report }
   package var packets: PacketSequence { PacketSequence(engine.mailbox) }
   package var statistics: EncoderStatistics {
-    engine.core.withLock { core in
-      var statistics = core.statistics
-      statistics.framesInFlight = core.pending.count
-      return statistics
-    }
+    var statistics = engine.core.withLock { $0.currentStatistics }
+    statistics.packetsWaiting = engine.mailbox.waitingCount
+    return statistics
   }
 
   package nonisolated(nonsending) func encode(

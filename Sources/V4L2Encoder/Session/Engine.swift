@@ -47,7 +47,7 @@ final class Engine: Sendable {
         backing: backing, inputCount: agreement.report.inputBuffers,
         timeline: DecodeTimeline(reorderDepth: agreement.reorderDepth),
         rateControl: configuration.rateControl,
-        defaultDuration: configuration.interval))
+        defaultDuration: configuration.interval, timeBase: configuration.timeBase))
   }
 
   // MARK: - Frames

@@ -69,6 +69,7 @@ struct EngineCore {
   var pending = PendingFrames()
   var timeline: DecodeTimeline
   var statistics = EncoderStatistics()
+  var telemetry: PacketTelemetry
   /// CAPTURE buffers (encoded bytes) that the driver holds.
   var captureHeld = 0
   /// When the driver last gave a buffer back, or got its first frame after a rest.
@@ -104,8 +105,9 @@ struct EngineCore {
 
   init(
     backing: InputBacking, inputCount: Int, timeline: DecodeTimeline, rateControl: RateControl,
-    defaultDuration: Int64
+    defaultDuration: Int64, timeBase: Rational
   ) {
+    telemetry = PacketTelemetry(timeBase: timeBase)
     self.backing = backing
     self.rateControl = rateControl
     self.defaultDuration = defaultDuration

@@ -50,10 +50,12 @@ extension EngineLoop {
   mutating func finishDrain() {
     var skipped: [Int64] = []
     engine.core.withLock { core in
-      while let frame = core.pending.takeSkipped() { skipped.append(frame.presentationTime) }
+      while let frame = core.pending.takeSkipped() {
+        core.countSkipped(frame)
+        skipped.append(frame.presentationTime)
+      }
       core.timeline.reset()
       core.buffersWithoutFrame = 0
-      core.statistics.framesSkipped += skipped.count
       core.statistics.drains += 1
     }
     assembler.reset()

@@ -108,6 +108,7 @@ extension EngineLoop {
         for _ in 0..<match.skippedCount {
           guard let passed = core.pending.takeSkipped() else { break }
           core.timeline.frameSkipped(presentationTime: passed.presentationTime)
+          core.countSkipped(passed)
           skipped.append(passed.presentationTime)
         }
       } else if !copiesTime {
@@ -116,16 +117,14 @@ extension EngineLoop {
       }
       guard let frame else { return nil }
       core.buffersWithoutFrame = 0
-      core.statistics.framesSkipped += skipped.count
-      core.statistics.packetsOut += 1
-      core.statistics.bytesOut += unit.data.byteCount
-      if unit.isKeyFrame { core.statistics.keyFrames += 1 }
+      let latency = now - frame.queuedAt
+      core.count(unit, of: frame, latency: latency)
       if isCorrupt { core.statistics.corruptPackets += 1 }
       return EncodedPacket(
         unit, presentationTime: frame.presentationTime,
         decodeTime: core.timeline.decodeTime(forPacket: frame.presentationTime),
         duration: frame.duration, isCorrupt: isCorrupt, isTimeInferred: isInferred,
-        latency: now - frame.queuedAt)
+        latency: latency)
     }
     for time in skipped { engine.observer.event?(.frameSkipped(presentationTime: time)) }
     guard let packet else {

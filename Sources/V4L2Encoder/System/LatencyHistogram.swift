@@ -1,19 +1,24 @@
 /// Counts durations so that percentiles cost the same memory for ten frames and for ten days.
 ///
 /// A value is kept to one part in 64.
-struct LatencyHistogram {
+package struct LatencyHistogram: Sendable {
   private static let bits = 6
   private var counts = [Int](repeating: 0, count: (64 - bits) << bits)
-  private(set) var total = 0
+  package private(set) var total = 0
+  /// The longest, which no bucket rounds.
+  package private(set) var longest = 0
+
+  package init() {}
 
   /// Counts one duration.
-  mutating func add(microseconds: Int) {
+  package mutating func add(microseconds: Int) {
     counts[Self.bucket(of: UInt(max(0, microseconds)))] += 1
+    longest = max(longest, microseconds)
     total += 1
   }
 
   /// The duration that this share of all does not exceed; nil when nothing was counted.
-  func percentile(_ share: Double) -> Int? {
+  package func percentile(_ share: Double) -> Int? {
     guard total > 0 else { return nil }
     let rank = min(total, max(1, Int((share * Double(total)).rounded(.up))))
     var seen = 0

@@ -1,0 +1,65 @@
+/// What is measured of packets, beyond what is counted; its memory never grows.
+struct PacketTelemetry {
+  private let secondsPerUnit: Double
+  private var latencies = LatencyHistogram()
+  private var bitrates = BitrateWindow()
+
+  init(timeBase: Rational) { secondsPerUnit = timeBase.value }
+
+  mutating func packetCame(byteCount: Int, duration: Int64, latency: Duration) {
+    latencies.add(microseconds: Int(latency.inNanoseconds / 1000))
+    bitrates.add(bits: Double(byteCount) * 8, lasting: Double(duration) * secondsPerUnit)
+  }
+
+  /// The driver made no picture of a frame, which lasts all the same.
+  mutating func frameSkipped(duration: Int64) {
+    bitrates.add(bits: 0, lasting: Double(duration) * secondsPerUnit)
+  }
+
+  var averageBitrate: Int? { bitrates.average }
+  var recentBitrate: Int? { bitrates.recent }
+
+  var latency: LatencySummary? {
+    func share(_ share: Double) -> Duration? {
+      latencies.percentile(share).map { .microseconds($0) }
+    }
+    guard let median = share(0.5), let high = share(0.95), let highest = share(0.99) else {
+      return nil
+    }
+    return LatencySummary(
+      median: median, percentile95: high, percentile99: highest,
+      maximum: .microseconds(latencies.longest))
+  }
+}
+
+extension EngineCore {
+  /// Counts a packet.
+  mutating func count(_ unit: AccessUnit, of frame: PendingFrames.Frame, latency: Duration) {
+    let byteCount = unit.data.byteCount
+    statistics.packetsOut += 1
+    statistics.bytesOut += byteCount
+    if unit.isKeyFrame {
+      statistics.keyFrames += 1
+      statistics.keyFrameBytes += byteCount
+    }
+    telemetry.packetCame(byteCount: byteCount, duration: frame.duration, latency: latency)
+  }
+
+  /// Counts a frame of which no packet came.
+  mutating func countSkipped(_ frame: PendingFrames.Frame) {
+    statistics.framesSkipped += 1
+    telemetry.frameSkipped(duration: frame.duration)
+  }
+
+  /// Everything that is counted and measured, as of now.
+  var currentStatistics: EncoderStatistics {
+    var current = statistics
+    current.framesInFlight = pending.count
+    current.latency = telemetry.latency
+    current.targetBitrate = rateControl.bitrate
+    current.averageBitrate = telemetry.averageBitrate
+    current.recentBitrate = telemetry.recentBitrate
+    current.hasEnded = machine.terminalError != nil
+    return current
+  }
+}
