@@ -54,7 +54,7 @@ enum CaptureCommand {
   ) async throws(CommandError) -> ExitCode {
     var plan = try EncodePlan(options.encode, codec: job.codec, input: source.description)
     var encoder = try await job.open(plan, for: source.description)
-    job.reports.begin()
+    job.beginReports()
     let tally = EncodeTally(
       frameRate: source.description.frameRate, expectedFrames: options.encode.frames)
     var failures: [CommandError] = []

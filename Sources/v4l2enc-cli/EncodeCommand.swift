@@ -21,7 +21,7 @@ enum EncodeCommand {
       input: options.input.flatMap(FileIdentity.init(input:)), console, signals, stop)
     defer { job.removeIfUnused() }
     let encoder = try await job.open(plan, for: source.description)
-    job.reports.begin()
+    job.beginReports()
     let tally = EncodeTally(
       frameRate: source.description.frameRate,
       expectedFrames: [options.frames, source.description.frameCount].compactMap { $0 }.min())

@@ -8,6 +8,7 @@ struct EncodeJob: Sendable {
   let writer: PacketWriter
   let reports: PacketReports
   let trace: TraceFile?
+  let progress: ProgressReport?
   let events: EncodeEvents
   let console: Console
   let signals: Signals
@@ -40,9 +41,22 @@ struct EncodeJob: Sendable {
       throw error
     }
     do throws(CommandError) {
+      progress = try options.progressPath.map { path throws(CommandError) in
+        try ProgressReport(path, every: options.progressPeriod, timeBase: timeBase)
+      }
+    } catch {
+      writer.removeIfUnused(output)
+      reports.removeIfUnused()
+      trace?.removeIfUnused()
+      throw error
+    }
+    do throws(CommandError) {
       try FileIdentity.refuseClashes(
         [("INPUT", "the input", input), (output, "the output", writer.identity)] + reports.files
-          + [("--trace", "the file of --trace", trace?.identity)])
+          + [
+            ("--trace", "the file of --trace", trace?.identity),
+            ("--progress", "the file of --progress", progress?.identity),
+          ])
     } catch {
       removeIfUnused()
       throw error
@@ -55,6 +69,13 @@ struct EncodeJob: Sendable {
     writer.removeIfUnused(output)
     reports.removeIfUnused()
     trace?.removeIfUnused()
+    progress?.removeIfUnused()
+  }
+
+  /// Empties the reports, now that there is something to say.
+  func beginReports() {
+    reports.begin()
+    progress?.begin()
   }
 
   /// Opens an encoder for a plan and says what it granted.
@@ -85,7 +106,16 @@ struct EncodeJob: Sendable {
   ) async throws(CommandError) -> EncodeRun.Result {
     let run = EncodeRun(
       encoder, of: self, from: source, into: tally, deadlines: plan.configuration.deadlines)
-    let result = try await run.run(limit: limit)
+    let following = progress?.follow(encoder, tally)
+    let outcome: Result<EncodeRun.Result, CommandError>
+    do throws(CommandError) {
+      outcome = .success(try await run.run(limit: limit))
+    } catch {
+      outcome = .failure(error)
+    }
+    following?.cancel()
+    await following?.value
+    let result = try outcome.get()
     tally.add(framesIn: result.framesIn, skipped: encoder.statistics.framesSkipped)
     compare(run.streamParameters, encoder.negotiated)
     return result
@@ -100,7 +130,7 @@ struct EncodeJob: Sendable {
     if tally.framesIn == 0, !stop.isRaised, failures.allSatisfy({ $0.code == .success }) {
       errors.insert(CommandError(.badData, "the input has no frame to encode"), at: 0)
     }
-    errors += [reports.finish(), trace?.finish()].compactMap(\.self)
+    errors += [reports.finish(), trace?.finish(), progress?.finish(tally)].compactMap(\.self)
     errors += events.losses(
       skipped: tally.framesSkipped, isAsked: options.skipsFrames)
     console.note(tally.summary(framesLost: framesLost))

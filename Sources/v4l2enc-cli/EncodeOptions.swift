@@ -28,6 +28,9 @@ struct EncodeOptions: Sendable {
   var timesPath: String?
   var statisticsPath: String?
   var tracePath: String?
+  var progressPath: String?
+  /// From one block of `progressPath` to the next.
+  var progressPeriod = Duration.milliseconds(500)
   var showsProgress = true
   var verbosity = Console.Verbosity.normal
 
@@ -184,6 +187,14 @@ enum EncodeArguments {
     },
     Option("--trace", value: "FILE", help: traceHelp) {
       (options, text) throws(CommandError) in options.tracePath = text
+    },
+    Option(
+      "--progress", value: "FILE|-",
+      help: "Write how far it is, as FFmpeg's -progress does: lines key=value"
+    ) { (options, text) throws(CommandError) in options.progressPath = text },
+    Option("--stats-period", value: "SECONDS", help: "How often --progress writes (default: 0.5)") {
+      (options, text) throws(CommandError) in
+      options.progressPeriod = try Quantities.seconds(text, for: "--stats-period")
     },
     Option("--no-progress", help: "No status line (there is none without a terminal)") {
       $0.showsProgress = false

@@ -2,8 +2,21 @@ internal import V4L2Encoder
 
 /// What went into one output, whichever encoders made it.
 final class EncodeTally: Sendable {
+  /// How far the output is.
+  struct Progress: Sendable {
+    var packets = 0
+    var bytes = 0
+    /// Where the picture ends that is shown last, in units of the time base.
+    var outTime: Int64 = 0
+    /// Frames for which the encoders that have ended returned no picture.
+    var framesSkipped = 0
+    /// Since counting began.
+    var elapsed = Duration.zero
+  }
+
   private struct State {
     var meter: Meter
+    var outTime: Int64 = 0
     var framesIn = 0
     var framesSkipped = 0
   }
@@ -19,6 +32,8 @@ final class EncodeTally: Sendable {
   func add(_ packet: EncodedPacket, wantsStatus: Bool) -> (index: Int, status: String?) {
     state.withLock { state in
       state.meter.add(packet)
+      let (end, overflows) = packet.presentationTime.addingReportingOverflow(packet.duration)
+      state.outTime = max(state.outTime, overflows ? packet.presentationTime : end)
       return (state.meter.packets - 1, wantsStatus ? state.meter.status() : nil)
     }
   }
@@ -28,6 +43,15 @@ final class EncodeTally: Sendable {
     state.withLock { state in
       state.framesIn += framesIn
       state.framesSkipped += skipped
+    }
+  }
+
+  /// How far the output is now.
+  func progress() -> Progress {
+    state.withLock { state in
+      Progress(
+        packets: state.meter.packets, bytes: state.meter.bytes, outTime: state.outTime,
+        framesSkipped: state.framesSkipped, elapsed: state.meter.elapsed)
     }
   }
 

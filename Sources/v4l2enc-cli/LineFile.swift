@@ -29,13 +29,32 @@ final class LineFile: Sendable {
     (file, created) = try OutputFile.open(path)
   }
 
+  /// Standard output, whose lines are written at once.
+  ///
+  /// - Throws: `CommandError` when it is closed.
+  static func standardOutput(for option: String) throws(CommandError) -> LineFile {
+    guard !StandardStreams.closed.contains(STDOUT_FILENO) else {
+      throw CommandError(
+        .cannotCreate, "\(option) -: standard output is closed; redirect it, or name a file")
+    }
+    return LineFile(OpenFile(StandardStreams.output))
+  }
+
+  private init(_ standardOutput: OpenFile) {
+    path = "standard output"
+    flushSize = 0
+    file = standardOutput
+    created = false
+  }
+
   /// Which file this is.
   var identity: FileIdentity? { file.identity }
 
   /// Cuts off what the file held.
   func begin() {
     state.withLock { $0.isBegun = true }
-    file.truncate()
+    // What standard output holds already is not this program's.
+    if file.descriptor != StandardStreams.output { file.truncate() }
   }
 
   /// Removes a file that was created for nothing.

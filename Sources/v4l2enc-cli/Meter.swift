@@ -18,6 +18,9 @@ struct Meter {
     self.expectedFrames = expectedFrames
   }
 
+  /// Since counting began.
+  var elapsed: Duration { MonotonicTime.now - started }
+
   /// Counts one packet.
   mutating func add(_ packet: EncodedPacket) {
     packets += 1

@@ -68,6 +68,9 @@ import Testing
       --stats FILE                Write one line of JSON per packet
       --trace FILE                Write every request to the device, and its answer, to this
                                   file
+      --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
+                                  key=value
+      --stats-period SECONDS      How often --progress writes (default: 0.5)
       --no-progress               No status line (there is none without a terminal)
       -q, --quiet                 Only warnings and errors
       -v, --verbose               What was negotiated, and each control as asked and applied
@@ -152,6 +155,9 @@ import Testing
       --stats FILE                Write one line of JSON per packet
       --trace FILE                Write every request to the device, and its answer, to this
                                   file
+      --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
+                                  key=value
+      --stats-period SECONDS      How often --progress writes (default: 0.5)
       --no-progress               No status line (there is none without a terminal)
       -q, --quiet                 Only warnings and errors
       -v, --verbose               What was negotiated, and each control as asked and applied
