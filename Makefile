@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 .PHONY: help setup build release test lint format examples demo bench clean
-.PHONY: kernel-setup test-kernel kernel-shell
+.PHONY: kernel-setup test-kernel kernel-shell soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,9 @@ test-kernel: setup ## test against the kernel's own drivers in that machine
 
 kernel-shell: kernel-setup ## a shell in that machine, on this machine's files
 	@Scripts/kernel/run-guest.sh --shell
+
+soak: setup ## run the whole conformance suite through the device file and the libv4l2 plugin (root)
+	V4L2ENC_SOAK=1 V4L2ENC_REQUIRE_FUSE=1 swift test --no-parallel --filter FrontTests
 
 clean: ## remove everything that was built
 	rm -rf .build demo-output Examples/*/.build

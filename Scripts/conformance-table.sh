@@ -1,11 +1,12 @@
 #!/bin/bash
-# Runs the conformance suite on every imitated driver and writes its table into docs/devices.md,
-# between the markers.
+# Runs the conformance suite on every imitated driver, through every front, and writes its table
+# into docs/devices.md, between the markers. Needs root and /dev/fuse.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
-V4L2ENC_CONFORMANCE_TABLE=$table swift test --no-parallel --filter 'ConformanceTests'
+V4L2ENC_CONFORMANCE_TABLE=$table V4L2ENC_REQUIRE_FUSE=1 swift test --no-parallel \
+  --filter 'ConformanceTests|FrontTests'
 [ -s "$table" ] || { echo "conformance-table: the suite wrote no table" >&2; exit 1; }
 awk -v table="$table" '
   /<!-- conformance begin -->/ { print; while ((getline line < table) > 0) print line; skip = 1; next }

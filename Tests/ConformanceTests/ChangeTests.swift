@@ -10,7 +10,7 @@ import VirtualV4L2Device
   @Test("a bitrate that is said to be taken is in force", arguments: Candidate.all)
   func bitrate(candidate: Candidate) async throws {
     let session = try await Session.open(candidate.codec, on: candidate.pretended)
-    let before = session.device.appliedControls[Self.bitrate]
+    let before = session.device?.appliedControls[Self.bitrate]
     let outcome = try await withDeadline(.seconds(60), "a change of the bitrate") {
       try await session.encode(0..<6)
       let outcomes = try await session.encoder.update(DynamicSettings(bitrate: 600_000))
@@ -18,17 +18,19 @@ import VirtualV4L2Device
       try await session.encoder.drain()
       return try #require(outcomes.first { $0.name == "BITRATE" })
     }
-    let after = session.device.appliedControls[Self.bitrate]
+    let after = session.device?.appliedControls[Self.bitrate]
     let packets = try await withDeadline { try await session.finish() }
     #expect(packets.map(\.presentationTime) == (0..<12).map { $0 })
     switch outcome.result {
     case .applied, .unverified:
-      #expect(after == 600_000)
+      #expect(session.device == nil || after == 600_000)
+      // A real codec makes few bytes of grey pictures at any bitrate.
+      guard candidate.canPretend else { return }
       let sizes = packets.map(\.data.byteCount)
       // A packet of the model's pretended codec has as many bytes as the bitrate gives it; the
       // frames that still waited in the device follow the new one.
       #expect(sizes[11] * 2 < sizes[1], "\(sizes)")
-    case .adjusted(let value): #expect(after == value)
+    case .adjusted(let value): #expect(session.device == nil || after == value)
     case .unsupported, .refused, .leftOut: #expect(after == before)
     }
   }
@@ -45,7 +47,7 @@ import VirtualV4L2Device
     }
     let packets = try await withDeadline { try await session.finish() }
     #expect(packets.map(\.presentationTime) == (0..<12).map { $0 })
-    guard outcome.result == .applied else { return }
+    guard outcome.result == .applied, candidate.canPretend else { return }
     let sizes = packets.map(\.data.byteCount)
     #expect(sizes[11] * 3 < sizes[1] * 2, "\(sizes)")
   }

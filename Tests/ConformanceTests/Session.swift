@@ -5,7 +5,8 @@ import VirtualV4L2Device
 
 /// One encoder on one imitated driver, whose packets and events are gathered.
 final class Session: Sendable {
-  let device: VirtualDevice
+  /// The device, when it is in this process.
+  let device: VirtualDevice?
   let encoder: any VideoEncoder
   private let reader: Task<[EncodedPacket], any Error>
   private let events: Events
@@ -17,7 +18,7 @@ final class Session: Sendable {
   }
 
   private init(
-    _ device: VirtualDevice, _ encoder: some VideoEncoder, _ packets: PacketSequence,
+    _ device: VirtualDevice?, _ encoder: some VideoEncoder, _ packets: PacketSequence,
     _ events: Events
   ) {
     self.device = device
@@ -31,10 +32,20 @@ final class Session: Sendable {
   }
 
   static func open(
-    _ codec: VideoCodec, on configuration: VirtualDevice.Configuration,
+    _ codec: VideoCodec, on place: Place,
     size: VideoSize = Clip.size, _ change: (inout EncoderConfiguration) -> Void = { _ in }
   ) async throws -> Session {
-    let device = try VirtualDevice(configuration)
+    let device: VirtualDevice?
+    let selector: DeviceSelector
+    switch place {
+    case .here(let configuration):
+      let made = try VirtualDevice(configuration)
+      device = made
+      selector = .virtual(made)
+    case .node(let path):
+      device = nil
+      selector = .path(path)
+    }
     var settings = EncoderConfiguration(
       size: size, inputFormat: .i420, frameRate: Rational(25),
       rateControl: .constant(bitrate: 1_500_000))
@@ -46,11 +57,11 @@ final class Session: Sendable {
     switch codec {
     case .h264:
       let encoder = try await H264Encoder.open(
-        settings, on: .virtual(device), observer: observer)
+        settings, on: selector, observer: observer)
       return Session(device, encoder, encoder.packets, events)
     case .hevc:
       let encoder = try await HEVCEncoder.open(
-        settings, on: .virtual(device), observer: observer)
+        settings, on: selector, observer: observer)
       return Session(device, encoder, encoder.packets, events)
     case .fwht: throw TestSupportError("no personality encodes FWHT")
     }
@@ -103,28 +114,59 @@ struct Candidate: Sendable, CustomTestStringConvertible {
   let personality: VirtualDevice.Personality
   let codec: VideoCodec
 
+  /// Where it is served, if not in this process.
+  let node: ConformanceNode?
+
   var testDescription: String { "\(personality.name) \(codec.rawValue)" }
 
   /// Every driver with every codec of it.
-  static let all: [Candidate] = VirtualDevice.Personality.conforming.flatMap { personality in
-    personality.codecs.map { Candidate(personality: personality, codec: $0) }
+  static let all: [Candidate] = drivers.flatMap { driver in
+    driver.personality.codecs.map {
+      Candidate(personality: driver.personality, codec: $0, node: driver.node)
+    }
+  }
+
+  /// Every driver, with H.264.
+  static let everyDriver = all.filter { $0.codec == .h264 }
+
+  private static var drivers: [(personality: VirtualDevice.Personality, node: ConformanceNode?)] {
+    guard let nodes = ConformanceNode.given else {
+      return VirtualDevice.Personality.all.map { ($0, nil) }
+    }
+    return nodes.map { node in
+      guard let personality = VirtualDevice.Personality.named(node.personality) else {
+        fatalError("there is no personality \(node.personality)")
+      }
+      return (personality, node)
+    }
   }
 
   /// The device with real codecs.
-  var real: VirtualDevice.Configuration { .init(personality: personality) }
-  /// The device with codecs that only pretend.
-  var pretended: VirtualDevice.Configuration {
-    .init(personality: personality, h264: .null, hevc: .null)
+  var real: Place {
+    node.map { .node($0.real) } ?? .here(VirtualDevice.Configuration(personality: personality))
+  }
+
+  /// The device with codecs that only pretend, if it can.
+  var pretended: Place { node.map { .node($0.pretended) } ?? .pretended(personality) }
+
+  /// Whether `pretended` is something else than `real`.
+  var canPretend: Bool { pretended != real }
+}
+
+/// Where a device is.
+enum Place: Hashable {
+  /// In this process.
+  case here(VirtualDevice.Configuration)
+  /// Behind a device node.
+  case node(String)
+
+  /// A device in this process with codecs that only pretend.
+  static func pretended(_ personality: VirtualDevice.Personality) -> Place {
+    .here(VirtualDevice.Configuration(personality: personality, h264: .null, hevc: .null))
   }
 }
 
 extension VirtualDevice.Personality {
-  /// The drivers the suite runs on.
-  ///
-  /// rkmpp is not among them: all planes of its frames lie in the first one's memory, which only
-  /// the way through libv4l2 maps.
-  static let conforming = all.filter { !$0.deviations.contains(.planesAreContiguous) }
-
   /// What it encodes, with what this build has.
   var codecs: [VideoCodec] {
     let kinds = codedFormats.map(\.codec)
