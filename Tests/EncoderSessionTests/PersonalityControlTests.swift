@@ -17,9 +17,6 @@ import VirtualV4L2Device
 
   private static var names: [String] { families.keys.sorted() }
 
-  /// Those whose buffers this front of the device maps: rkmpp's planes lie in one export.
-  private static var mappable: [String] { names.filter { $0 != "rkmpp" } }
-
   private func device(_ name: String) throws -> VirtualDevice {
     let personality = try #require(VirtualDevice.Personality.named(name))
     return try VirtualDevice(
@@ -34,7 +31,7 @@ import VirtualV4L2Device
     return try await H264Encoder.open(configuration, on: .virtual(device))
   }
 
-  @Test("every driver is recognised, and what it is asked it takes", arguments: mappable)
+  @Test("every driver is recognised, and what it is asked it takes", arguments: names)
   func configuration(name: String) async throws {
     let device = try device(name)
     let encoder = try await open(device)
@@ -47,10 +44,17 @@ import VirtualV4L2Device
       }
     }
     #expect(device.appliedControls[Self.bitrate] == 1_000_000)
-    let isReadBack = name != "nvidia"
+    let isReadBack = !["nvidia", "rkmpp"].contains(name)
     for control in ["BITRATE", "H264_PROFILE", "H264_LEVEL"] {
       let result = report.controls.first { $0.name == control }?.result
-      #expect(result == (isReadBack ? .applied : .unverified), "\(control)")
+      if name == "rkmpp", control == "H264_LEVEL" {
+        guard case .leftOut = result else {
+          Issue.record("\(control): \(String(describing: result))")
+          continue
+        }
+      } else {
+        #expect(result == (isReadBack ? .applied : .unverified), "\(control)")
+      }
     }
     // Nothing but the best profile that the driver lists: coda has no High.
     #expect(report.profile == (name == "coda" ? .h264ConstrainedBaseline : .h264High))
@@ -58,7 +62,7 @@ import VirtualV4L2Device
 
   @Test(
     "the bitrate changes while frames are encoded, or the outcome says why not",
-    arguments: mappable)
+    arguments: names)
   func bitrateOnTheWay(name: String) async throws {
     let device = try device(name)
     let encoder = try await open(device)
