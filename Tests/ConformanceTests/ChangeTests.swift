@@ -13,6 +13,7 @@ import VirtualV4L2Device
     let before = session.device?.appliedControls[Self.bitrate]
     let outcome = try await withDeadline(.seconds(60), "a change of the bitrate") {
       try await session.encode(0..<6)
+      try await session.hasPackets(2)
       let outcomes = try await session.encoder.update(DynamicSettings(bitrate: 600_000))
       try await session.encode(6..<12)
       try await session.encoder.drain()
@@ -40,6 +41,7 @@ import VirtualV4L2Device
     let session = try await Session.open(candidate.codec, on: candidate.pretended)
     let outcome = try await withDeadline(.seconds(60), "a change of the frame rate") {
       try await session.encode(0..<6)
+      try await session.hasPackets(2)
       let outcomes = try await session.encoder.update(DynamicSettings(frameRate: Rational(50)))
       try await session.encode(6..<12)
       try await session.encoder.drain()

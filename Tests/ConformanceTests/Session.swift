@@ -81,6 +81,13 @@ final class Session: Sendable {
     }
   }
 
+  /// Waits for packets, so that a change does not overtake their pictures inside the device.
+  func hasPackets(_ count: Int) async throws {
+    try await eventually(within: .seconds(30), "\(count) packets") { [encoder] in
+      encoder.statistics.packetsOut >= count
+    }
+  }
+
   /// The events so far.
   var happened: [EncoderEvent] { events.list }
 
