@@ -77,7 +77,7 @@ static const uint32_t CV4L2_PIX_FMT_FWHT = V4L2_PIX_FMT_FWHT;
 static const uint32_t CV4L2_PIX_FMT_MJPEG = V4L2_PIX_FMT_MJPEG;
 static const uint32_t CV4L2_PIX_FMT_JPEG = V4L2_PIX_FMT_JPEG;
 
-/* NVIDIA's name for HEVC (devices.md A.4); mainline has never used it. */
+/* NVIDIA's name for HEVC (v4l2_nv_extensions.h of the Jetson Multimedia API); mainline has never used it. */
 static const uint32_t CV4L2_PIX_FMT_H265 = v4l2_fourcc('H', '2', '6', '5');
 
 /* Newer than Debian 12's headers (6.1); the values are kernel ABI and cannot change. */
