@@ -291,8 +291,9 @@ extension KernelTests {
     func otherSignalScaled() async throws {
       let output = directory.file("out.fwht")
       let result = try await onHDMI(to: output, "--scale", "640x360") { process in
-        try await control("dv_timings=0")
-        try await awaitMore(process, after: "the signal is now 640x480 at ", in: output)
+        // 1920x1080 at 24 frames per second: colours as those of 720p, unlike 640x480's.
+        try await control("dv_timings=10")
+        try await awaitMore(process, after: "the signal is now 1920x1080 at ", in: output)
       }
       #expect(result.exitCode == 143, "\(result.errorText)")
       #expect(lines(with: "a new stream", in: result) == 0, "\(result.errorText)")
