@@ -183,12 +183,13 @@ final class EncodingWorker: @unchecked Sendable {
 
   private func encode(_ job: EncodeJob, _ picture: RawPicture, _ codec: any CodecBackend) {
     var damage: VirtualDevice.Fault.Damage?
-    if case .damage(let due) = device.faults.next(.frame) { damage = due }
+    let due = device.faults.next(.frame)
+    if case .damage(let kind) = due?.effect { damage = kind }
     switch damage {
     case .skipped:
       finish(job, .success(nil))
       return
-    case .stuck: waitForEndOfFault()
+    case .stuck: if let due { waitForEnd(of: due) }
     case .erroneous, .empty, .lost, nil: break
     }
     do throws(CodecFailure) {
@@ -202,10 +203,9 @@ final class EncodingWorker: @unchecked Sendable {
   }
 
   /// An encoder that is stuck still stops when its queues do.
-  private func waitForEndOfFault() {
-    let era = device.faults.era
+  private func waitForEnd(of fault: FaultPlan.Due) {
     let isOver: (inout HandleState) -> Void? = { [device] state in
-      state.worker == .stopping || device.faults.era != era ? () : nil
+      state.worker == .stopping || device.faults.isOver(fault) ? () : nil
     }
     // The removal of faults signals nobody here.
     while monitor.wait(until: .now + .milliseconds(20), isOver) == nil {}

@@ -24,7 +24,6 @@ final class FaultPlan: Sendable {
 
   var count: Int { state.withLock { $0.count } }
   var hasFaults: Bool { isArmed.load(ordering: .relaxed) }
-  var era: Int { state.withLock { $0.era } }
 
   func inject(_ faults: [VirtualDevice.Fault]) {
     state.withLock { state in
@@ -44,8 +43,15 @@ final class FaultPlan: Sendable {
     state.signal()
   }
 
+  /// A fault that happens now.
+  struct Due {
+    let effect: VirtualDevice.Fault.Effect
+    /// When it began: a removal that comes at any time from here on ends it.
+    let era: Int
+  }
+
   /// What happens to a request or frame that comes now; every fault of the place counts it.
-  func next(_ place: VirtualDevice.Fault.Place) -> VirtualDevice.Fault.Effect? {
+  func next(_ place: VirtualDevice.Fault.Place) -> Due? {
     guard hasFaults else { return nil }
     return state.withLock { state in
       var effect: VirtualDevice.Fault.Effect?
@@ -59,15 +65,14 @@ final class FaultPlan: Sendable {
         }
       }
       state.pending.removeAll { $0.remaining == 0 }
-      return effect
+      return effect.map { Due(effect: $0, era: state.era) }
     }
   }
 
+  func isOver(_ due: Due) -> Bool { state.withLock { $0.era != due.era } }
+
   /// Waits until the faults are removed.
-  func hang() {
-    let era = era
-    state.wait { $0.era == era ? nil : () }
-  }
+  func hang(_ due: Due) { state.wait { $0.era == due.era ? nil : () } }
 }
 
 extension VirtualDevice.Fault.Request {

@@ -55,10 +55,12 @@ public final class VirtualDevice: Sendable {
 
 extension VirtualDevice: ServedDevice {
   package func open() throws(Errno) -> any ServedHandle {
-    switch core.faults.next(.request(.open)) {
-    case .failure(let error): throw error
-    case .hang: core.faults.hang()
-    case .damage, nil: break
+    if let due = core.faults.next(.request(.open)) {
+      switch due.effect {
+      case .failure(let error): throw error
+      case .hang: core.faults.hang(due)
+      case .damage: break
+      }
     }
     return VirtualHandle(device: core)
   }

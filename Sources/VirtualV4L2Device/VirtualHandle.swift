@@ -44,10 +44,11 @@ final class VirtualHandle: ServedHandle {
     case .dequeuePacket where monitor.withLock({ $0.capture.done.isEmpty }): return nil
     default: break
     }
-    switch device.faults.next(.request(kind)) {
+    guard let due = device.faults.next(.request(kind)) else { return nil }
+    switch due.effect {
     case .failure(let error): return -error.rawValue
-    case .hang: device.faults.hang()
-    case .damage, nil: break
+    case .hang: device.faults.hang(due)
+    case .damage: break
     }
     return nil
   }

@@ -50,6 +50,31 @@ import VirtualV4L2Device
     #expect(error?.operation == "VIDIOC_QBUF")
   }
 
+  @Test("whoever waited for a drain goes on after everything of it was told")
+  func aDrainEndsAfterItsEvents() async throws {
+    let device = try Harness.device()
+    let loan = Locked(LentBuffer?.none)
+    let isTold = Gate()
+    let observer = EncoderObserver(event: { _ in
+      // A buffer that comes back makes the encoder look for somebody to resume.
+      loan.withLock { $0.take() }?.giveBack()
+      DeviceThread.sleep(.milliseconds(100))
+      isTold.open()
+    })
+    let encoder = try await H264Encoder.open(
+      Harness.configuration(), on: .virtual(device), observer: observer)
+    let reader = Harness.collect(encoder.packets)
+    let buffer = LentBuffer(try await encoder.nextInputBuffer())
+    loan.withLock { $0 = buffer }
+    device.inject(.spoiling(.skipped, frame: 1))
+    for time in Int64(0)..<2 { try await encoder.encode(Harness.frame(time)) }
+    try await encoder.drain()
+    #expect(isTold.isOpenNow)
+    #expect(encoder.statistics.drains == 1 && encoder.statistics.framesSkipped == 1)
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0])
+  }
+
   @Test("the descriptor is closed after the last caller's request has returned")
   func closingWaitsForRequests() async throws {
     let (isArmed, entered, closed) = (Gate(), Gate(), Gate())

@@ -49,6 +49,10 @@ import Testing
     expectEqual(
       machine.captureDequeued(isLast: false, isEmpty: false, nothingPending: false), false)
     expectEqual(machine.captureDequeued(isLast: true, isEmpty: false, nothingPending: false), true)
+    // Whoever waits for the end must not see it before the tables have it.
+    #expect(machine.state == .draining(.none))
+    expectEqual(machine.admit(), .wait)
+    machine.drained()
     #expect(machine.state == .drained)
   }
 
@@ -69,6 +73,7 @@ import Testing
       incomplete.captureDequeued(isLast: false, isEmpty: true, nothingPending: false), false)
     #expect(incomplete.state == .draining(.vague))
     expectEqual(incomplete.silencePassed(), true)
+    incomplete.drained()
     #expect(incomplete.state == .drained)
   }
 
@@ -105,7 +110,7 @@ import Testing
     var machine = streaming()
     _ = machine.requestDrain()
     expectEqual(machine.nextCommand(), .stop)
-    _ = machine.endOfStreamReached()
+    machine.drained()
     expectEqual(machine.admit(), .restart)
     expectEqual(machine.admit(), .wait)
     expectEqual(machine.nextCommand(), .restart)
@@ -150,7 +155,7 @@ import Testing
     var machine = streaming()
     _ = machine.requestDrain()
     _ = machine.nextCommand()
-    _ = machine.endOfStreamReached()
+    machine.drained()
     machine.frameReserved()
     expectEqual(machine.admit(), .restart)
     expectEqual(machine.nextCommand(), nil)

@@ -150,7 +150,7 @@ package struct SessionStateMachine: Sendable {
     return command
   }
 
-  /// A CAPTURE buffer (encoded bytes) came; true when it ends the drain.
+  /// A CAPTURE buffer (encoded bytes) came; true when it ends the drain, which `drained` completes.
   ///
   /// An empty buffer is a skipped frame on some drivers and the end on s5p-mfc; without the LAST
   /// flag it ends the drain only if nothing is missing any more, else after a silence.
@@ -158,16 +158,16 @@ package struct SessionStateMachine: Sendable {
     isLast: Bool, isEmpty: Bool, nothingPending: Bool
   ) -> Bool {
     guard case .draining(let sign) = state else { return false }
-    if isLast || (nothingPending && (isEmpty || sign != .none)) { return finishDrain() }
+    if isLast || (nothingPending && (isEmpty || sign != .none)) { return true }
     if isEmpty, sign == .none { state = .draining(.vague) }
     return false
   }
 
   /// DQBUF said EPIPE, or every frame is back from a driver that has no stop command; true when
   /// that ends the drain, false when no drain is under way.
-  package mutating func endOfStreamReached() -> Bool {
+  package func endOfStreamReached() -> Bool {
     guard case .draining = state else { return false }
-    return finishDrain()
+    return true
   }
 
   /// The driver's end-of-stream event came.
@@ -185,15 +185,16 @@ package struct SessionStateMachine: Sendable {
   }
 
   /// Nothing came for a while after a sign of the end; true when that ends the drain.
-  package mutating func silencePassed() -> Bool {
+  package func silencePassed() -> Bool {
     guard case .draining(let sign) = state, sign != .none else { return false }
-    return finishDrain()
+    return true
   }
 
-  private mutating func finishDrain() -> Bool {
+  /// The drain's end is in every table; only now may anybody who waited for it go on.
+  package mutating func drained() {
+    guard case .draining = state else { return }
     state = .drained
     hasQueuedFrames = false
-    return true
   }
 
   /// The queues stream again.
