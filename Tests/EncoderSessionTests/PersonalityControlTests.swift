@@ -60,6 +60,31 @@ import VirtualV4L2Device
     #expect(report.profile == (name == "coda" ? .h264ConstrainedBaseline : .h264High))
   }
 
+  @Test("a frame rate of which the driver keeps the whole part alone is told")
+  func wholeFrameRate() async throws {
+    var configuration = EncoderConfiguration(
+      size: VideoSize(width: 640, height: 480), frameRate: Rational(30000, 1001),
+      rateControl: .constant(bitrate: 1_000_000))
+    configuration.keyFrameInterval = 50
+    let encoder = try await H264Encoder.open(configuration, on: .virtual(try device("wave5")))
+    let report = encoder.negotiated
+    await encoder.close()
+    #expect(report.frameRate == Rational(29))
+    #expect(
+      report.differences.contains { $0.contains("frame rate: asked for 30000/1001") },
+      "\(report.differences)")
+  }
+
+  @Test("who repeats the parameter sets is known, also where controls cannot be read")
+  func parameterSets() async throws {
+    for name in ["nvidia", "rkmpp", "wave5", "iris", "s5p-mfc", "bcm2835", "venus", "coda"] {
+      let encoder = try await open(try device(name))
+      let source = encoder.negotiated.parameterSets
+      await encoder.close()
+      #expect(source == (["venus", "coda"].contains(name) ? .inserted : .driver), "\(name)")
+    }
+  }
+
   @Test(
     "the bitrate changes while frames are encoded, or the outcome says why not",
     arguments: names)

@@ -54,7 +54,7 @@ struct PluginSessionTests {
     #expect((0..<10).allSatisfy { packets[$0 * 7].isKeyFrame && packets[$0 * 7].hasParameterSets })
   }
 
-  @Test("key frames come on demand", arguments: [PluginNode.polled, .blocking, .rkmpp])
+  @Test("key frames come on demand", arguments: PluginNode.allCases)
   func keyFrames(node: PluginNode) async throws {
     let directory = try TemporaryDirectory()
     let encoder = try await H264Encoder.open(

@@ -66,12 +66,12 @@ package struct Machine: Hashable, Sendable {
 
 /// Small files and directories of the kernel's own file systems.
 enum SmallFile {
-  /// The first 4 KiB of a file; nothing when it cannot be read.
-  static func bytes(_ path: String) -> [UInt8] {
+  /// The beginning of a file; nothing when it cannot be read.
+  static func bytes(_ path: String, limit: Int = 4096) -> [UInt8] {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return [] }
     defer { _ = close(descriptor) }
-    return unsafe [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
+    return unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
       count = unsafe max(0, read(descriptor, buffer.baseAddress, buffer.count))
     }
   }

@@ -19,7 +19,9 @@ extension DeviceHandle {
 
   /// Sets the time between two frames of a queue; returns what the driver made of it, as a rate.
   ///
-  /// The C request is `VIDIOC_S_PARM`.
+  /// What `VIDIOC_S_PARM` answers is not always what the driver keeps: wave5 cuts 30000/1001 to 29
+  /// and answers the fraction (wave5_vpu_enc_s_parm). So `VIDIOC_G_PARM` is asked where there is
+  /// one.
   package func setFrameRate(
     _ direction: QueueDirection, _ bufferType: UInt32, _ rate: Rational
   ) throws(Errno) -> Rational {
@@ -32,11 +34,20 @@ extension DeviceHandle {
     case .capture: unsafe raw.parm.capture.timeperframe = interval
     }
     try call(CV4L2_VIDIOC_S_PARM, &raw)
-    let granted =
+    let answered = Self.frameRate(direction, raw)
+    raw = v4l2_streamparm()
+    raw.type = bufferType
+    guard (try? call(CV4L2_VIDIOC_G_PARM, &raw)) != nil else { return answered }
+    let kept = Self.frameRate(direction, raw)
+    return kept.numerator > 0 && kept.denominator > 0 ? kept : answered
+  }
+
+  private static func frameRate(_ direction: QueueDirection, _ raw: v4l2_streamparm) -> Rational {
+    let interval =
       switch direction {
       case .output: unsafe raw.parm.output.timeperframe
       case .capture: unsafe raw.parm.capture.timeperframe
       }
-    return Rational(Int(granted.denominator), Int(granted.numerator))
+    return Rational(Int(interval.denominator), Int(interval.numerator))
   }
 }

@@ -18,8 +18,9 @@ extension Negotiator {
     }
     for control in plan {
       let result = set(control, among: plan)
-      let repeatsHeaders = control.id == .prependParameterSetsToIDR && result == .applied
-      if repeatsHeaders { report.parameterSets = .driver }
+      // NVIDIA's plugin takes the control and answers no question about it.
+      let isTaken = result == .applied || result == .unverified
+      if control.id == .prependParameterSetsToIDR, isTaken { report.parameterSets = .driver }
     }
   }
 

@@ -17,13 +17,9 @@ package struct LibV4L2Transport: Transport {
           + "vendor's plugin")
     }
     let plugins = PluginDirectory.find()
-    // libv4l2 says several lines on stderr when nobody answers for a node.
-    if let plugins, plugins.names.isEmpty {
-      throw OpenFailure(
-        .notSupported,
-        "\(path) is no V4L2 device of the kernel, and \(plugins.path) has no libv4l2 plugin that "
-          + "might answer for it; install the board vendor's (NVIDIA: nvidia-l4t-multimedia, "
-          + "Rockchip: libv4l-rkmpp)")
+    // libv4l2's own plugin writes to stderr about every node that it cannot query.
+    if let plugins, plugins.isCertain, plugins.names.isEmpty {
+      throw OpenFailure(.notSupported, Self.nobodyAnswers(for: path, plugins))
     }
     let canWaitByPoll = !Self.isKnownToIgnorePoll(path)
     var descriptor = try open(path, isBlocking: !canWaitByPoll, plugins)
@@ -57,14 +53,21 @@ package struct LibV4L2Transport: Transport {
         "\(path) cannot be opened: libv4l2 serves \(Self.maximumDeviceCount) devices per process "
           + "and \(openCount) are open; close an encoder or use another process")
     }
-    if errno == .notSupported {
-      let names = plugins.map { " (\($0.names.joined(separator: ", ")) in \($0.path))" } ?? ""
-      throw OpenFailure(
-        errno,
-        "\(path) is no V4L2 device of the kernel, and no libv4l2 plugin answers for it\(names); "
-          + "install the board vendor's")
-    }
+    if errno == .notSupported { throw OpenFailure(errno, Self.nobodyAnswers(for: path, plugins)) }
     throw OpenFailure(errno)
+  }
+
+  private static func nobodyAnswers(for path: String, _ plugins: PluginDirectory?) -> String {
+    guard let plugins, plugins.names.isEmpty else {
+      let names = plugins.map { " (\($0.names.joined(separator: ", ")) in \($0.path))" } ?? ""
+      return
+        "\(path) is no V4L2 device of the kernel, and no libv4l2 plugin answers for it\(names); "
+        + "install the board vendor's"
+    }
+    return
+      "\(path) is no V4L2 device of the kernel, and \(plugins.path) has no libv4l2 plugin "
+      + "that might answer for it; install the board vendor's (NVIDIA: nvidia-l4t-multimedia, "
+      + "Rockchip: libv4l-rkmpp)"
   }
 }
 
@@ -73,26 +76,37 @@ struct PluginDirectory {
   let path: String
   /// The plugins that may answer for what is no V4L2 device; libv4l2's own one does not.
   let names: [String]
+  /// Whether the library itself names the directory.
+  let isCertain: Bool
 
-  /// Looks beside the library; nil when there is no such directory to be found.
+  /// What the library names, else the directory beside it; nil when neither is there.
   ///
-  /// NVIDIA's build of libv4l2 looks into a directory `nv` and lies in one more directory itself.
+  /// Debian's build has the pattern it looks for (`LIBV4L2_PLUGIN_DIR "/*.so"` of v4l2-plugin.c) as
+  /// text. NVIDIA's build of libv4l2 looks into a directory `nv` and lies in one more directory
+  /// itself; others may make the path at run time.
   static func find() -> PluginDirectory? {
     let library = unsafe String(cString: cv4l2_libv4l2_directory())
+    let named = patternDirectory(in: SmallFile.bytes(library + "/libv4l2.so.0", limit: 1 << 20))
+    if let named { return PluginDirectory(path: named, isCertain: true) }
     let parent = library.split(separator: "/").dropLast().map { "/" + $0 }.joined()
-    var found: PluginDirectory?
-    for directory in [library, parent] {
-      let path = directory + "/libv4l/plugins"
-      let names = entries(of: path) + entries(of: path + "/nv")
-      if !names.isEmpty, found == nil {
-        found = PluginDirectory(
-          path: path, names: names.filter { $0.hasSuffix(".so") && $0 != "libv4l-mplane.so" })
-      }
+    let beside = [library, parent].map {
+      PluginDirectory(path: $0 + "/libv4l/plugins", isCertain: false)
     }
-    return found
+    return beside.first { !$0.names.isEmpty }
   }
 
-  private static func entries(of directory: String) -> [String] {
-    SmallFile.entries(of: directory).filter { !$0.hasPrefix(".") }.sorted()
+  private init(path: String, isCertain: Bool) {
+    self.path = path
+    self.isCertain = isCertain
+    let entries = SmallFile.entries(of: path) + SmallFile.entries(of: path + "/nv")
+    names = entries.filter { $0.hasSuffix(".so") && $0 != "libv4l-mplane.so" }.sorted()
+  }
+
+  /// The directory of the only text of a file that ends in `/*.so`; nil when there is none or more.
+  static func patternDirectory(in file: [UInt8]) -> String? {
+    let texts = file.split { $0 < 0x20 || $0 > 0x7e }.map { String(decoding: $0, as: UTF8.self) }
+    let patterns = texts.filter { $0.hasPrefix("/") && $0.hasSuffix("/*.so") }
+    guard let pattern = patterns.first, patterns.count == 1 else { return nil }
+    return String(pattern.dropLast("/*.so".count))
   }
 }

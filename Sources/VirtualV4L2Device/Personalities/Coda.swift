@@ -39,6 +39,7 @@ extension VirtualDevice.Personality {
         .boolean(.h264ConstrainedIntraPrediction, false),
         .integer(.h264ChromaQpIndexOffset, -12...12, 0),
       ])
+    // MIN_W, MIN_H; the largest is the codec's, CODA_CODEC.
     driver.geometry.widths = 48...1920
     driver.geometry.heights = 16...1088
     driver.geometry.heightStep = 2

@@ -18,6 +18,7 @@ extension VirtualDevice.Personality {
       ],
       codedFormats: [.h264, .hevc],
       controls: controls)
+    // vidioc_try_fmt
     driver.geometry.widths = 8...1920
     driver.geometry.heights = 4...1080
     driver.geometry.heightStep = 2

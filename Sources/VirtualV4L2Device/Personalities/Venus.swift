@@ -31,6 +31,8 @@ extension VirtualDevice.Personality {
     return driver
   }()
 
+  /// `venc_ctrl_init`; the bitrates are BITRATE_MIN, BITRATE_MAX, BITRATE_STEP and the two defaults
+  /// of venc_ctrls.c.
   private static func controls(of codecs: [ControlDefinition]) -> [ControlDefinition] {
     codecs + [
       .userTitle,

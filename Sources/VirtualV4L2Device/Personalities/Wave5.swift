@@ -2,13 +2,14 @@ extension VirtualDevice.Personality {
   /// Wave521 of TI's AM62A and J721S2 and of StarFive's JH7110
   /// (drivers/media/platform/chips-media/wave5/wave5-vpu-enc.c).
   ///
-  /// Left out: the 4:2:2 formats, and controls without a use for any client here. The largest
-  /// picture is this model's.
+  /// Left out: the 4:2:2 formats, and controls without a use for any client here. The sizes are
+  /// W5_MIN_ENC_PIC_WIDTH to W5_MAX_ENC_PIC_HEIGHT of wave5-vpuconfig.h.
   public static let wave5 = {
     var driver = VirtualDevice.Personality(
       name: "wave5", summary: "TI AM62A and J721S2, StarFive JH7110 (wave5)",
       identity: Identity(driver: "wave5-enc", card: "wave5-enc", bus: "platform:wave5-enc"),
       interface: .multiplanar,
+      // wave5_update_pix_fmt
       rawFormats: [
         RawFormat.yuv420, .nv12, .nv21, .yuv420m, .nv12m, .nv21m,
       ].map { $0.aligned(to: 32) },
