@@ -22,6 +22,7 @@ final class EncodeEvents: Sendable {
   /// Says or counts one event.
   func take(_ event: EncoderEvent) {
     switch event {
+    case .frameDropped(let time, let reason): console.detail("frame \(time) was dropped: \(reason)")
     case .frameSkipped(let time): console.detail("frame \(time) was skipped by the driver")
     case .corruptPacket(let time): console.warning("the driver marked frame \(time) as spoiled")
     case .unmatchedPacket(let count):

@@ -112,6 +112,8 @@ public struct EncoderConfiguration: Hashable, Sendable {
   public var color: ColorDescription
   /// Whether odd sizes are refused or cropped.
   public var oddSizes: OddSizePolicy
+  /// What `encode` does with a frame while every input buffer is in use.
+  public var admission: AdmissionPolicy
   /// Buffers for raw frames; the driver may raise it.
   public var inputBuffers: Int
   /// Buffers for encoded pictures; the driver may raise it.
@@ -156,6 +158,7 @@ public struct EncoderConfiguration: Hashable, Sendable {
     self.bidirectionalFrames = 0
     self.color = .usual(for: size)
     self.oddSizes = .refuse
+    self.admission = .wait
     self.inputBuffers = 4
     self.outputBuffers = 4
     self.packetCapacity = 64

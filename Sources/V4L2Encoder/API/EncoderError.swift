@@ -24,6 +24,8 @@ public struct EncoderError: Error, Hashable, Sendable {
     public static let consumerStalled = Code("consumerStalled")
     /// Every input buffer is on loan, and somebody waits for one.
     public static let buffersLent = Code("buffersLent")
+    /// Every input buffer is in use, and the admission policy is not to wait.
+    public static let wouldBlock = Code("wouldBlock")
     /// The driver cannot do what the configuration asks.
     public static let unsupported = Code("unsupported")
     /// The configuration contradicts itself or leaves its ranges.

@@ -1,5 +1,7 @@
 /// Something worth knowing that is no failure.
 public enum EncoderEvent: Hashable, Sendable {
+  /// This frame was not given to the device.
+  case frameDropped(presentationTime: Int64, reason: FrameDropReason)
   /// The driver returned no picture for this frame.
   case frameSkipped(presentationTime: Int64)
   /// A buffer came back marked as spoiled.

@@ -1,7 +1,11 @@
 /// Counters of one encoder since it was opened.
 public struct EncoderStatistics: Hashable, Sendable {
-  /// Frames that `encode` accepted.
+  /// Frames that the device took.
   public var framesIn = 0
+  /// Frames that `encode` took and that were not given to the device.
+  public var framesDropped = DroppedFrames()
+  /// Frames that wait in the queue of ``AdmissionPolicy/dropOldest(queue:)``.
+  public var framesWaiting = 0
   /// Packets that came out.
   public var packetsOut = 0
   /// Key frames among the packets.

@@ -28,12 +28,16 @@ public protocol VideoEncoder: Sendable {
   /// drain, after which encoding may go on.
   var packets: Packets { get }
 
-  /// Queues one frame; suspends while the device holds every input buffer.
+  /// Queues one frame; suspends while the device holds every input buffer, unless
+  /// ``EncoderConfiguration/admission`` says otherwise.
   ///
-  /// The frame's bytes are copied or converted before the call returns.
+  /// The frame's bytes are copied or converted before the call returns, or held by reference while
+  /// the frame waits in a queue. For a frame that is dropped the call returns as for any other;
+  /// `EncoderEvent.frameDropped` and `EncoderStatistics.framesDropped` report it, and a key frame
+  /// that was asked for with it is made of the next frame that is not.
   ///
   /// - Throws: `invalidFrame`; `consumerStalled` or `buffersLent` when no buffer becomes free;
-  ///   `unsupported` for a key frame on demand that the driver does not make; `deviceStalled`,
+  ///   `wouldBlock` when none is free and the policy is `fail`; `unsupported` for a key frame on demand that the driver does not make; `deviceStalled`,
   ///   `deviceLost`, `deviceBusy`, `outOfMemory`, `unsupported` or `protocolViolation` for what
   ///   the device answers; `cancelled` or `closed`. After any of them no packet comes for this
   ///   frame.
@@ -41,14 +45,18 @@ public protocol VideoEncoder: Sendable {
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError)
 
-  /// Lends the next mapped input buffer, to render into without a copy; suspends as `encode` does.
+  /// Lends the next mapped input buffer, to render into without a copy.
+  ///
+  /// Suspends while every buffer is in use; only the policy `fail` makes it throw `wouldBlock`
+  /// then, since nothing was rendered yet that could be dropped.
   ///
   /// - Throws: as `encode(_:options:)`; `unsupported` when the encoder reads frames where they are.
   nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer
 
   /// Queues a buffer that `nextInputBuffer` lent.
   ///
-  /// The buffer stays good over a drain. After an error it belongs to the encoder again.
+  /// The buffer stays good over a drain. It has its place already and passes frames that wait for
+  /// one. After an error it belongs to the encoder again.
   ///
   /// - Throws: as `encode(_:options:)`; `invalidFrame` for a buffer of another encoder.
   nonisolated(nonsending) func encode(

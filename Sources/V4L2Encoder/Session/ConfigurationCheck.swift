@@ -35,6 +35,9 @@ package enum ConfigurationCheck {
         && (1...32).contains(configuration.outputBuffers),
       "buffer counts must be 1 to 32 (VIDEO_MAX_FRAME)")
     try require(configuration.packetCapacity > 0, "the packet capacity must be at least 1")
+    if case .dropOldest(let queue) = configuration.admission {
+      try require((1...1000).contains(queue), "queue of \(queue) frames: must be 1 to 1000")
+    }
     let deadlines = configuration.deadlines
     try require(
       deadlines.setup > .zero && deadlines.progress > .zero && deadlines.consumer > .zero

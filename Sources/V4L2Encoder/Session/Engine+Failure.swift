@@ -5,6 +5,7 @@ extension Engine {
     core.withLock { core in core.machine.fail(error) }
     mailbox.finish(.failure(error))
     giveUpWaitingSettings()
+    abandonWaitingFrames()
     resumeWaiters()
   }
 

@@ -5,9 +5,11 @@ extension Engine {
   nonisolated(nonsending) func prepare(
     _ options: FrameOptions
   ) async throws(EncoderError) -> FrameOptions {
-    guard options.forceKeyFrame, report.keyFrames == .restart else { return options }
-    try await drain()
     var options = options
+    if mayDropFrames, core.withLock({ $0.isKeyFrameOwed }) { options.forceKeyFrame = true }
+    guard options.forceKeyFrame, report.keyFrames == .restart else { return options }
+    try await drainDevice()
+    core.withLock { $0.isKeyFrameOwed = false }
     options.forceKeyFrame = false
     return options
   }

@@ -77,7 +77,7 @@ extension Engine {
     let change = EngineCore.SettingsChange(plan: plan, outcomes: outcomes)
     core.withLock { $0.settingsChanges.append(change) }
     do throws(EncoderError) {
-      repeat { try await drain() } while try !restartIsUnderWay(for: change)
+      repeat { try await drainDevice() } while try !restartIsUnderWay(for: change)
     } catch {
       // It must not come into force at somebody else's restart, later.
       core.withLock { core in core.settingsChanges.removeAll { $0.outcomes === outcomes } }

@@ -20,6 +20,8 @@ final class Engine: Sendable {
   let exited = Deferred<Void>()
   /// How many pictures a packet may overtake, as far as it is known from the controls.
   let reorderDepth: Int
+  /// Whether `encode` may return although the frame does not go into the device.
+  let mayDropFrames: Bool
   /// Makes the entry in the table and the request one step, so that the driver gets the frames of
   /// several callers in the order of the table.
   ///
@@ -42,6 +44,7 @@ final class Engine: Sendable {
     let handle = device.handle
     mailbox = PacketMailbox(capacity: configuration.packetCapacity) { handle.wake() }
     reorderDepth = agreement.reorderDepth
+    mayDropFrames = configuration.admission != .wait
     core = Locked(
       EngineCore(
         backing: backing, inputCount: agreement.report.inputBuffers,
@@ -56,40 +59,52 @@ final class Engine: Sendable {
   nonisolated(nonsending) func encode(
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError) {
-    let start = MonotonicTime.now
+    var offered = OfferedFrame(frame: frame, options: options, start: .now)
     try writer.check(frame)
-    let options = try await prepare(options)
-    var image: DMABUFImage?
-    if case .dmabuf(let lent) = frame.storage { image = lent }
+    if case .dropOldest(let capacity) = configuration.admission {
+      try encodeOrEnqueue(offered, capacity: capacity)
+      return
+    }
+    offered.options = try await prepare(options)
+    let claim = InputClaim(image: offered.image, patience: patience)
     while true {
-      let index = try await reserve(heldIndex: nil, image: image)
-      let refusal: Errno?
-      switch core.withLock({ $0.backing }) {
-      case .mapped(let buffers):
-        let copied = try withReservation(of: index) { () throws(EncoderError) in
-          try writer.write(frame, into: buffers[index])
-        }
-        try queue(
-          index, presentationTime: frame.presentationTime, duration: frame.duration,
-          options: options, start: start, copied: copied)
+      switch try await reserve(claim) {
+      case .dropped(let reason):
+        drop(offered, because: reason)
         return
-      case .imported:
-        guard let image else {
-          cancelReservation(of: index)
-          throw EncoderError(
-            .invalidFrame, "the encoder was opened for DMABUF frames, this one is in memory")
-        }
-        refusal = try queueImported(image, index, frame: frame, options: options, start: start)
-      case .pointers:
-        refusal = try queueInPlace(frame, index, options: options, start: start)
+      case .buffer(let index):
+        guard let refusal = try submit(offered, in: index) else { return }
+        try await switchToCopies(refusal)
       }
-      guard let refusal else { return }
-      try await switchToCopies(refusal)
+    }
+  }
+
+  /// Brings a frame into a buffer that is reserved for it and queues it; returns the errno when the
+  /// driver refuses to read frames where they are.
+  func submit(_ offered: OfferedFrame, in index: Int) throws(EncoderError) -> Errno? {
+    let (frame, options, start) = (offered.frame, offered.options, offered.start)
+    switch core.withLock({ $0.backing }) {
+    case .mapped(let buffers):
+      let copied = try withReservation(of: index) { () throws(EncoderError) in
+        try writer.write(frame, into: buffers[index])
+      }
+      try queue(
+        index, presentationTime: frame.presentationTime, duration: frame.duration,
+        options: options, start: start, copied: copied)
+      return nil
+    case .imported:
+      guard let image = offered.image else {
+        cancelReservation(of: index)
+        throw EncoderError.frameInMemory
+      }
+      return try queueImported(image, index, frame: frame, options: options, start: start)
+    case .pointers:
+      return try queueInPlace(frame, index, options: options, start: start)
     }
   }
 
   /// Gives up importing, once: what is queued is drained, then come the driver's own buffers.
-  private nonisolated(nonsending) func switchToCopies(_ errno: Errno) async throws(EncoderError) {
+  nonisolated(nonsending) func switchToCopies(_ errno: Errno) async throws(EncoderError) {
     let (isFirst, mustWake) = core.withLock { core -> (Bool, Bool) in
       guard core.backing.memory != .mapped else { return (false, false) }
       let isFirst = !core.mustCopy
@@ -98,7 +113,7 @@ final class Engine: Sendable {
     }
     if isFirst { observer.event?(.importRefused(errno)) }
     if mustWake { device.handle.wake() }
-    try await drain()
+    try await drainDevice()
   }
 
   func withReservation<Result>(
@@ -122,23 +137,25 @@ final class Engine: Sendable {
     heldIndex: Int, presentationTime: Int64, duration: Int64, options: FrameOptions
   ) async throws(EncoderError) {
     let start = MonotonicTime.now
-    let index: Int
     var options = options
     do throws(EncoderError) {
       options = try await prepare(options)
-      index = try await reserve(heldIndex: heldIndex)
+      _ = try await reserve(InputClaim(heldIndex: heldIndex, patience: .wait))
     } catch {
       giveBack(heldIndex)
       throw error
     }
     try queue(
-      index, presentationTime: presentationTime, duration: duration, options: options,
+      heldIndex, presentationTime: presentationTime, duration: duration, options: options,
       start: start)
   }
 
   /// Lends a buffer without promising a frame: a loan does not hold up a drain.
   nonisolated(nonsending) func lend() async throws(EncoderError) -> (Int, MappedBuffer) {
-    let index = try await reserve(heldIndex: nil)
+    let patience = configuration.admission == .fail ? InputClaim.Patience.fail : .wait
+    guard case .buffer(let index) = try await reserve(InputClaim(patience: patience)) else {
+      throw EncoderError.wouldBlock(bufferCount: report.inputBuffers)
+    }
     guard case .mapped(let buffers) = core.withLock({ $0.backing }) else {
       cancelReservation(of: index)
       throw EncoderError(
@@ -170,61 +187,6 @@ final class Engine: Sendable {
   func giveBack(_ index: Int) {
     core.withLock { core in core.pool.release(index) }
     resumeWaiters()
-  }
-
-  /// Reserves a free buffer, or leave to queue the one the caller holds.
-  private nonisolated(nonsending) func reserve(
-    heldIndex: Int?, image: DMABUFImage? = nil
-  ) async throws(EncoderError) -> Int {
-    if let index = try tryToReserve(heldIndex: heldIndex, image: image) { return index }
-    // The device may be done with a frame that nobody has fetched yet. Under pressure the device
-    // thread asks for it anyway, and asking here too would be one request in vain per frame.
-    if heldIndex == nil, !core.withLock({ $0.isUnderPressure }), reclaimOneInputInTransit(),
-      let index = try tryToReserve(heldIndex: nil, image: image)
-    {
-      return index
-    }
-    let identity = core.withLock { $0.makeIdentity() }
-    let result = await withTaskCancellationHandler {
-      await suspend { (suspension: Suspension<Result<Int, EncoderError>>) in
-        let mustWake = core.withLock { core -> Bool in
-          core.inputWaiters.append(
-            EngineCore.InputWaiter(
-              identity: identity, heldIndex: heldIndex, since: .now, suspension: suspension))
-          core.isUnderPressure = true
-          return core.waitsFor.map { !$0.contains(.output) } ?? false
-        }
-        if mustWake { device.handle.wake() }
-        armWatchdog()
-        // A cancellation or a free buffer may have come before the waiter was in the table.
-        if Task.isCancelled { cancelWaiter(identity) }
-        resumeWaiters()
-      }
-    } onCancel: {
-      cancelWaiter(identity)
-    }
-    return try result.get()
-  }
-
-  private func tryToReserve(
-    heldIndex: Int?, image: DMABUFImage?
-  ) throws(EncoderError) -> Int? {
-    let (result, mustWake) = core.withLock { core -> (Result<Int?, EncoderError>, Bool) in
-      guard heldIndex != nil || core.inputWaiters.isEmpty else { return (.success(nil), false) }
-      switch core.machine.admit() {
-      case .proceed: break
-      case .wait: return (.success(nil), false)
-      case .restart: return (.success(nil), true)
-      case .refuse(let error): return (.failure(error), false)
-      }
-      guard
-        let index = heldIndex ?? core.pool.reserve(preferring: core.place(of: image))
-      else { return (.success(nil), false) }
-      core.machine.frameReserved()
-      return (.success(index), false)
-    }
-    if mustWake { device.handle.wake() }
-    return try result.get()
   }
 
   func queue(
@@ -263,6 +225,7 @@ final class Engine: Sendable {
       if core.pool.heldByDriver == 0 || core.isResting { core.lastProgress = .now }
       core.pool.handToDriver(index)
       core.attach(input, to: index)
+      if options.forceKeyFrame { core.isKeyFrameOwed = false }
       core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)
       core.statistics.deviceRequests += 1
       return core.pending.insert(
@@ -303,19 +266,32 @@ final class Engine: Sendable {
 
   // MARK: - Drain and close
 
+  /// Brings out everything, what waits in the library first.
   nonisolated(nonsending) func drain() async throws(EncoderError) {
+    if let last = core.withLock({ $0.waiting.lastSequence }) { try await waitForDrain(upTo: last) }
+    try await drainDevice()
+  }
+
+  /// Brings out what the device has.
+  nonisolated(nonsending) func drainDevice() async throws(EncoderError) {
     let (mustWait, error) = core.withLock { core -> (Bool, EncoderError?) in
       if let error = core.machine.terminalError { return (false, error) }
       return (core.machine.requestDrain(), nil)
     }
     if let error { throw error }
-    guard mustWait else { return }
+    if mustWait { try await waitForDrain(upTo: nil) }
+  }
+
+  private nonisolated(nonsending) func waitForDrain(
+    upTo sequence: UInt64?
+  ) async throws(EncoderError) {
     let identity = core.withLock { $0.makeIdentity() }
     let result = await withTaskCancellationHandler {
       await suspend { (suspension: Suspension<Result<Void, EncoderError>>) in
         core.withLock { core in
           core.drainWaiters.append(
-            EngineCore.DrainWaiter(identity: identity, suspension: suspension))
+            EngineCore.DrainWaiter(
+              identity: identity, sequence: sequence, suspension: suspension))
         }
         device.handle.wake()
         armWatchdog()
@@ -338,6 +314,7 @@ final class Engine: Sendable {
     mailbox.finish(failure.map { .failure($0) } ?? .success(()))
     device.handle.wake()
     giveUpWaitingSettings()
+    abandonWaitingFrames()
     resumeWaiters()
   }
 
@@ -351,7 +328,7 @@ final class Engine: Sendable {
     if core.withLock({ $0.machine.hasCommand }) { device.handle.wake() }
   }
 
-  private func cancelWaiter(_ identity: UInt64) {
+  func cancelWaiter(_ identity: UInt64) {
     core.withLock { $0.cancelled(identity) }?.resume()
   }
 
@@ -359,7 +336,7 @@ final class Engine: Sendable {
   ///
   /// The request counts as a frame in transit: neither a restart nor the end of the session comes
   /// between the request and the entry in the table.
-  private func reclaimOneInputInTransit() -> Bool {
+  func reclaimOneInputInTransit() -> Bool {
     let isAllowed = core.withLock { core -> Bool in
       guard core.machine.state == .streaming, core.pool.heldByDriver > 0 else { return false }
       core.machine.frameReserved()

@@ -55,6 +55,7 @@ extension EngineCore {
   var currentStatistics: EncoderStatistics {
     var current = statistics
     current.framesInFlight = pending.count
+    current.framesWaiting = waiting.count
     current.latency = telemetry.latency
     current.targetBitrate = rateControl.bitrate
     current.averageBitrate = telemetry.averageBitrate

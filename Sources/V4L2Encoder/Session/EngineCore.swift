@@ -3,10 +3,10 @@ struct EngineCore {
   /// Somebody who waits for an input buffer, or for leave to queue one he already has.
   struct InputWaiter {
     let identity: UInt64
-    let heldIndex: Int?
+    let claim: InputClaim
     /// When the waiting began.
     let since: MonotonicTime
-    let suspension: Suspension<Result<Int, EncoderError>>
+    let suspension: Suspension<Result<InputGrant, EncoderError>>
   }
 
   /// What goes into the driver with a buffer.
@@ -31,6 +31,8 @@ struct EngineCore {
   /// Somebody who waits for the end of a drain.
   struct DrainWaiter {
     let identity: UInt64
+    /// The last frame that is to leave the queue in front of the device; nil for the drain itself.
+    let sequence: UInt64?
     let suspension: Suspension<Result<Void, EncoderError>>
   }
 
@@ -43,7 +45,7 @@ struct EngineCore {
 
   /// A suspended task that is to be resumed after the lock is released.
   enum Resumption {
-    case input(Suspension<Result<Int, EncoderError>>, Result<Int, EncoderError>)
+    case input(Suspension<Result<InputGrant, EncoderError>>, Result<InputGrant, EncoderError>)
     case drain(Suspension<Result<Void, EncoderError>>, Result<Void, EncoderError>)
 
     func resume() {
@@ -95,6 +97,10 @@ struct EngineCore {
   var isWatched = false
   var hasExited = false
   var inputWaiters: [InputWaiter] = []
+  /// Frames that wait in the library.
+  var waiting = WaitingFrames()
+  /// A key frame was asked for with a frame that was dropped.
+  var isKeyFrameOwed = false
   var drainWaiters: [DrainWaiter] = []
   var settingsChanges: [SettingsChange] = []
   /// How bits are spent now.
@@ -206,8 +212,8 @@ struct EngineCore {
   /// The next waiter who need not wait any longer.
   mutating func nextResumption() -> Resumption? {
     if let error = machine.terminalError { return failedResumption(error) }
-    if !drainWaiters.isEmpty, machine.state == .drained || machine.state == .streaming {
-      return .drain(drainWaiters.removeFirst().suspension, .success(()))
+    if let position = drainWaiters.firstIndex(where: { isOver($0) }) {
+      return .drain(drainWaiters.remove(at: position).suspension, .success(()))
     }
     guard !inputWaiters.isEmpty else { return nil }
     switch machine.admit() {
@@ -216,13 +222,26 @@ struct EngineCore {
     case .refuse(let error): return failedResumption(error)
     }
     // Whoever holds a buffer waits for nothing that somebody before him could use.
-    let position = inputWaiters.firstIndex { $0.heldIndex != nil || pool.hasFree }
-    guard let position, let index = inputWaiters[position].heldIndex ?? pool.reserve() else {
-      return nil
+    let position = inputWaiters.firstIndex { $0.claim.heldIndex != nil || pool.hasFree }
+    guard let position, let index = inputWaiters[position].claim.heldIndex ?? pool.reserve() else {
+      return nextImpatientWaiter()
     }
     let waiter = inputWaiters.remove(at: position)
     machine.frameReserved()
-    return .input(waiter.suspension, .success(index))
+    return .input(waiter.suspension, .success(.buffer(index)))
+  }
+
+  private func isOver(_ waiter: DrainWaiter) -> Bool {
+    if let sequence = waiter.sequence { return waiting.haveLeft(upTo: sequence) }
+    return machine.state == .drained || machine.state == .streaming
+  }
+
+  /// Takes a waiter who waited for a restart only, and finds no buffer after it.
+  private mutating func nextImpatientWaiter() -> Resumption? {
+    let position = inputWaiters.firstIndex { $0.claim.patience != .wait }
+    guard let position, let refusal = inputWaiters[position].claim.refusal(bufferCount: pool.count)
+    else { return nil }
+    return .input(inputWaiters.remove(at: position).suspension, refusal)
   }
 
   /// Takes a waiter who waits for a buffer while every one of them is on loan.
@@ -232,7 +251,7 @@ struct EngineCore {
     guard machine.state == .streaming, pool.heldByDriver == 0, !pool.hasFree,
       machine.framesInTransit == 0
     else { return nil }
-    let position = inputWaiters.firstIndex { $0.heldIndex == nil && $0.since <= deadline }
+    let position = inputWaiters.firstIndex { $0.claim.heldIndex == nil && $0.since <= deadline }
     guard let position else { return nil }
     return .input(inputWaiters.remove(at: position).suspension, .failure(error))
   }

@@ -1,0 +1,38 @@
+/// What somebody wants who asks for an input buffer.
+struct InputClaim: Sendable {
+  /// What to do when every input buffer is in use.
+  enum Patience: Sendable { case wait, drop, fail }
+
+  /// The buffer that the caller holds already; nil for any.
+  var heldIndex: Int?
+  /// The DMABUFs that go into it.
+  var image: DMABUFImage?
+  var patience: Patience
+
+  /// What is said to those who do not wait; nil to those who do.
+  func refusal(bufferCount: Int) -> Result<InputGrant, EncoderError>? {
+    switch patience {
+    case .wait: nil
+    case .drop: .success(.dropped(.noBuffer))
+    case .fail: .failure(.wouldBlock(bufferCount: bufferCount))
+    }
+  }
+}
+
+/// What becomes of a claim.
+enum InputGrant: Sendable {
+  case buffer(Int)
+  case dropped(FrameDropReason)
+}
+
+extension EncoderError {
+  static let frameInMemory = EncoderError(
+    .invalidFrame, "the encoder was opened for DMABUF frames, this one is in memory")
+
+  static func wouldBlock(bufferCount: Int) -> EncoderError {
+    EncoderError(
+      .wouldBlock,
+      "all \(bufferCount) input buffers are in use; try again when a packet has come, or choose "
+        + "another admission policy")
+  }
+}
