@@ -35,10 +35,18 @@ import VirtualV4L2Device
       #expect(row.findings[1] != .unsupported, "\(row.name): bitrate")
     }
     guard let path = ProcessInfo.processInfo.environment["V4L2ENC_CONFORMANCE_TABLE"] else {
+      let documented = try String(contentsOf: Self.document, encoding: .utf8)
+      #expect(
+        documented.contains(Self.text(rows)),
+        "docs/devices.md says something else; Scripts/conformance-table.sh writes it anew")
       return
     }
     try Data(Self.text(rows).utf8).write(to: URL(fileURLWithPath: path))
   }
+
+  private static let document = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("docs/devices.md")
 
   private static func text(_ rows: [Row]) -> String {
     let head = ["driver"] + features + ["proven on"]
