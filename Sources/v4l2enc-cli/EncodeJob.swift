@@ -42,7 +42,7 @@ struct EncodeJob: Sendable {
     }
     do throws(CommandError) {
       progress = try options.progressPath.map { path throws(CommandError) in
-        try ProgressReport(path, every: options.progressPeriod, timeBase: timeBase)
+        try ProgressReport(path, every: options.reportPeriod, timeBase: timeBase)
       }
     } catch {
       writer.removeIfUnused(output)
@@ -106,15 +106,18 @@ struct EncodeJob: Sendable {
   ) async throws(CommandError) -> EncodeRun.Result {
     let run = EncodeRun(
       encoder, of: self, from: source, into: tally, deadlines: plan.configuration.deadlines)
-    let following = progress?.follow(encoder, tally)
+    let following = [progress?.follow(encoder, tally), reports.follow(encoder, as: plan)]
     let outcome: Result<EncodeRun.Result, CommandError>
     do throws(CommandError) {
       outcome = .success(try await run.run(limit: limit))
     } catch {
       outcome = .failure(error)
     }
-    following?.cancel()
-    await following?.value
+    for task in following {
+      task?.cancel()
+      await task?.value
+    }
+    reports.ended(encoder)
     let result = try outcome.get()
     tally.add(framesIn: result.framesIn, skipped: encoder.statistics.framesSkipped)
     compare(run.streamParameters, encoder.negotiated)

@@ -29,8 +29,8 @@ struct EncodeOptions: Sendable {
   var statisticsPath: String?
   var tracePath: String?
   var progressPath: String?
-  /// From one block of `progressPath` to the next.
-  var progressPeriod = Duration.milliseconds(500)
+  /// From one block of `progressPath`, or sample of `statisticsPath`, to the next.
+  var reportPeriod = Duration.milliseconds(500)
   var showsProgress = true
   var verbosity = Console.Verbosity.normal
 
@@ -182,7 +182,7 @@ enum EncodeArguments {
     Option("--save-pts", value: "FILE", help: "Write presentation times, mkvmerge format v2") {
       (options, text) throws(CommandError) in options.timesPath = text
     },
-    Option("--stats", value: "FILE", help: "Write one line of JSON per packet") {
+    Option("--stats", value: "FILE", help: "Write a line of JSON per packet and per period") {
       (options, text) throws(CommandError) in options.statisticsPath = text
     },
     Option("--trace", value: "FILE", help: traceHelp) {
@@ -192,9 +192,12 @@ enum EncodeArguments {
       "--progress", value: "FILE|-",
       help: "Write how far it is, as FFmpeg's -progress does: lines key=value"
     ) { (options, text) throws(CommandError) in options.progressPath = text },
-    Option("--stats-period", value: "SECONDS", help: "How often --progress writes (default: 0.5)") {
+    Option(
+      "--stats-period", value: "SECONDS",
+      help: "How often --progress and --stats write (default: 0.5)"
+    ) {
       (options, text) throws(CommandError) in
-      options.progressPeriod = try Quantities.seconds(text, for: "--stats-period")
+      options.reportPeriod = try Quantities.seconds(text, for: "--stats-period")
     },
     Option("--no-progress", help: "No status line (there is none without a terminal)") {
       $0.showsProgress = false

@@ -71,6 +71,9 @@ final class LineFile: Sendable {
     }
   }
 
+  /// Writes what is pending.
+  func flush() { state.withLock { flush(&$0) } }
+
   /// Writes what is pending; the first failure of all, if there was one.
   func finish() -> CommandError? {
     state.withLock { state in

@@ -5,19 +5,17 @@ internal import V4L2Encoder
 /// them, so that programs which watch FFmpeg can watch this one.
 final class ProgressReport: Sendable {
   private let file: LineFile
-  private let period: Duration
   private let timeBase: Rational
-  private let worker: WorkerThread
+  private let follower: StatisticsFollower
 
   /// Opens the file without touching what an existing one holds; `-` is standard output.
   init(_ path: String, every period: Duration, timeBase: Rational) throws(CommandError) {
     file =
       path == "-"
       ? try LineFile.standardOutput(for: "--progress") : try LineFile(path, flushSize: 0)
-    self.period = period
     self.timeBase = timeBase
     do throws(CommandError) {
-      worker = try WorkerThread()
+      follower = try StatisticsFollower(every: period)
     } catch {
       file.removeIfUnused()
       throw error
@@ -34,15 +32,8 @@ final class ProgressReport: Sendable {
   func removeIfUnused() { file.removeIfUnused() }
 
   /// Writes a block in every period until the task is cancelled.
-  ///
-  /// On a thread of its own: whoever reads the file may be slow.
   func follow(_ encoder: any VideoEncoder, _ tally: EncodeTally) -> Task<Void, Never> {
-    Task(executorPreference: worker) { [period] in
-      for await statistics in encoder.statisticsUpdates(every: period) {
-        guard !Task.isCancelled, !statistics.hasEnded else { return }
-        self.write(tally, skipped: statistics.framesSkipped, "continue")
-      }
-    }
+    follower.follow(encoder) { self.write(tally, skipped: $0.framesSkipped, "continue") }
   }
 
   /// Writes the last block; the first failure, if there was one.
@@ -50,7 +41,7 @@ final class ProgressReport: Sendable {
   /// Nothing that `follow` started may run any more.
   func finish(_ tally: EncodeTally) -> CommandError? {
     write(tally, skipped: 0, "end")
-    worker.stop()
+    follower.stop()
     return file.finish()
   }
 

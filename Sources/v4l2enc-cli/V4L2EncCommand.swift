@@ -30,6 +30,7 @@ struct V4L2EncCommand {
       encode     Encode a raw or y4m file, a pipe or a test picture
       capture    Encode what a camera sends
       devices    List video devices and what they can do
+      report     Make a page with charts of what --stats wrote
 
     Options:
       -h, --help     This text; v4l2enc COMMAND --help says more
@@ -40,6 +41,7 @@ struct V4L2EncCommand {
       v4l2enc encode clip.y4m -o clip.h264 --bitrate 4M
       v4l2enc encode test:motion -o test.hevc --device virtual
       v4l2enc capture /dev/video0 -o camera.h264 --duration 60
+      v4l2enc report clip.jsonl -o clip.html
       ffmpeg -i clip.mp4 -f yuv4mpegpipe - | v4l2enc encode - -o clip.h264
 
     """
@@ -59,7 +61,7 @@ struct V4L2EncCommand {
   ) async throws(CommandError) -> ExitCode {
     guard let command = arguments.first else {
       throw CommandError(
-        .usage, "which command? encode, capture or devices (v4l2enc --help says more)")
+        .usage, "which command? encode, capture, devices or report (v4l2enc --help says more)")
     }
     let rest = Array(arguments.dropFirst())
     switch command {
@@ -83,10 +85,17 @@ struct V4L2EncCommand {
           DevicesCommand.list(reports, options),
           ending: DevicesCommand.exitCode(reports, options))
       }
+    case "report":
+      switch try ReportCommand.table.parse(rest, into: ReportOptions()) {
+      case .help: return try show(Help.page(ReportCommand.table))
+      case .run(let options):
+        let console = Console(verbosity: .normal, progress: false)
+        return try show(try ReportCommand.run(options, console))
+      }
     case "--help", "-h", "help": return try show(help)
     case "--version": return try show("v4l2enc \(version)\n")
     default:
-      let known = ["encode", "capture", "devices", "--help", "--version"]
+      let known = ["encode", "capture", "devices", "report", "--help", "--version"]
       let kind = command.hasPrefix("-") ? "option" : "command"
       throw CommandError(
         .usage,

@@ -59,7 +59,7 @@ import V4L2Encoder
       var qp: Double
     }
     let text = String(decoding: contents(statistics), as: UTF8.self)
-    let lines = try text.split(separator: "\n").map {
+    let lines = try packetLines(text).map {
       try JSONDecoder().decode(Line.self, from: Data($0.utf8))
     }
     #expect(lines.map(\.index) == Array(0..<30))
@@ -71,7 +71,7 @@ import V4L2Encoder
     #expect(lines.allSatisfy { (10...51).contains($0.qp) })
     let expected =
       ["# timestamp format v2"]
-      + (0..<30).map { PacketReports.milliseconds(Int64($0), .init(1001, 30000)) }
+      + (0..<30).map { PacketText.milliseconds(Int64($0), .init(1001, 30000)) }
     let written = String(decoding: contents(times), as: UTF8.self)
     #expect(written == expected.joined(separator: "\n") + "\n")
     #expect(written.contains("\n33.366667\n"))

@@ -7,9 +7,11 @@ import Testing
   @Test func encode() { #expect(Help.page(EncodeArguments.table) == Self.encodePage) }
   @Test func capture() { #expect(Help.page(CaptureArguments.table) == Self.capturePage) }
   @Test func devices() { #expect(Help.page(DevicesCommand.table) == Self.devicesPage) }
+  @Test func report() { #expect(Help.page(ReportCommand.table) == Self.reportPage) }
 
   @Test func linesFitATerminal() {
-    for page in [Self.encodePage, Self.capturePage, Self.devicesPage, V4L2EncCommand.help] {
+    let pages = [Self.encodePage, Self.capturePage, Self.devicesPage, Self.reportPage]
+    for page in pages + [V4L2EncCommand.help] {
       #expect(page.hasSuffix("\n"))
       for line in page.split(separator: "\n") { #expect(line.count <= 92, "\(line)") }
     }
@@ -65,12 +67,12 @@ import Testing
 
     Reports:
       --save-pts FILE             Write presentation times, mkvmerge format v2
-      --stats FILE                Write one line of JSON per packet
+      --stats FILE                Write a line of JSON per packet and per period
       --trace FILE                Write every request to the device, and its answer, to this
                                   file
       --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
                                   key=value
-      --stats-period SECONDS      How often --progress writes (default: 0.5)
+      --stats-period SECONDS      How often --progress and --stats write (default: 0.5)
       --no-progress               No status line (there is none without a terminal)
       -q, --quiet                 Only warnings and errors
       -v, --verbose               What was negotiated, and each control as asked and applied
@@ -152,12 +154,12 @@ import Testing
 
     Reports:
       --save-pts FILE             Write presentation times, mkvmerge format v2
-      --stats FILE                Write one line of JSON per packet
+      --stats FILE                Write a line of JSON per packet and per period
       --trace FILE                Write every request to the device, and its answer, to this
                                   file
       --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
                                   key=value
-      --stats-period SECONDS      How often --progress writes (default: 0.5)
+      --stats-period SECONDS      How often --progress and --stats write (default: 0.5)
       --no-progress               No status line (there is none without a terminal)
       -q, --quiet                 Only warnings and errors
       -v, --verbose               What was negotiated, and each control as asked and applied
@@ -204,6 +206,20 @@ import Testing
     Without PATH every /dev/video*, /dev/video-enc*, /dev/v4l2-nvenc and /dev/nvhost-msenc is
     looked at, and the paths in V4L2ENC_DEVICES, which have colons between them. The node that
     V4L2ENC_DEVICE names is what --device auto takes.
+
+    """
+
+  private static let reportPage = """
+    Makes a page of what --stats wrote: frame sizes, bitrate, latency, the machine.
+
+    Usage: v4l2enc report FILE -o PAGE.html
+
+    Options:
+      -o, --output PAGE           Page to write: a file, or - for standard output
+      -h, --help                  This text
+
+    FILE is what v4l2enc encode or capture --stats FILE has written, or is still writing; - is
+    standard input. The page needs no network and no script.
 
     """
 }

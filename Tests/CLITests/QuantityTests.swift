@@ -89,10 +89,10 @@ import V4L2Encoder
 
   @Test func timesAreMilliseconds() {
     let ntsc = Rational(1001, 30000)
-    #expect(PacketReports.milliseconds(0, ntsc) == "0.000000")
-    #expect(PacketReports.milliseconds(1, ntsc) == "33.366667")
-    #expect(PacketReports.milliseconds(30000, ntsc) == "1001000.000000")
-    #expect(PacketReports.milliseconds(-1, Rational(1, 25)) == "-40.000000")
+    #expect(PacketText.milliseconds(0, ntsc) == "0.000000")
+    #expect(PacketText.milliseconds(1, ntsc) == "33.366667")
+    #expect(PacketText.milliseconds(30000, ntsc) == "1001000.000000")
+    #expect(PacketText.milliseconds(-1, Rational(1, 25)) == "-40.000000")
   }
 
   @Test func percentilesAreNearTheTruth() {

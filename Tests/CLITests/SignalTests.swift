@@ -21,9 +21,9 @@ import Testing
     process.send(signal)
     let result = try await process.wait(within: .seconds(20))
     #expect(result.exitCode == code, "\(result.errorText)")
-    let lines = String(
-      decoding: FileManager.default.contents(atPath: statistics) ?? Data(), as: UTF8.self
-    ).split(separator: "\n")
+    let lines = packetLines(
+      String(
+        decoding: FileManager.default.contents(atPath: statistics) ?? Data(), as: UTF8.self))
     let said = try #require(number(before: " frames are in ", in: result.errorText))
     #expect(said > 0)
     #expect(lines.count == said)

@@ -68,6 +68,29 @@ import VirtualV4L2Device
     #expect(isNearly(latency.maximum, sorted[24]))
   }
 
+  @Test func theDevicesTimeIsToldFromTheRest() async throws {
+    // The device keeps back three frames, each of which comes 15 ms or more after the one before.
+    let device = try VirtualDevice(.init(h264: .null, nullDelay: 3))
+    let encoder = try await H264Encoder.open(Harness.configuration(), on: .virtual(device))
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<20 {
+      try await encoder.encode(Harness.frame(time))
+      try await Task.sleep(for: .milliseconds(15))
+    }
+    try await encoder.drain()
+    await encoder.close()
+    let packets = try await reader.value
+    let statistics = encoder.statistics
+    let device95 = try #require(statistics.deviceLatency).percentile95
+    let added = try #require(statistics.addedLatency)
+    #expect(packets.count == 20)
+    #expect(device95 >= .milliseconds(43), "\(device95)")
+    #expect(added.median < .milliseconds(43), "\(added)")
+    let slowest = try #require(statistics.latency).maximum
+    #expect(try #require(statistics.deviceLatency).maximum <= slowest)
+    #expect(added.maximum <= slowest)
+  }
+
   @Test func updatesComeUntilTheEncoderEnds() async throws {
     let encoder = try await H264Encoder.open(
       Harness.configuration(), on: .virtual(Harness.device()))

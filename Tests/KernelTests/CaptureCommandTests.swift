@@ -46,7 +46,7 @@ extension KernelTests {
     }
 
     private func statistics(_ path: String) throws -> [Line] {
-      try text(path).split(separator: "\n").map {
+      try packetLines(try text(path)).map {
         try JSONDecoder().decode(Line.self, from: Data($0.utf8))
       }
     }

@@ -6,7 +6,8 @@ import Testing
   private func table(_ times: [Int64]) -> (PendingFrames, [Int64]) {
     var frames = PendingFrames()
     let keys = times.map {
-      frames.insert(presentationTime: $0, duration: 1, microseconds: $0, at: .now)
+      frames.insert(
+        presentationTime: $0, duration: 1, microseconds: $0, begun: .now, handedOver: .now)
     }
     return (frames, keys)
   }

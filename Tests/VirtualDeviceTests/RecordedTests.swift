@@ -121,7 +121,7 @@ import VirtualV4L2Device
       (#"{"v4l2enc_dump":1} x"#, "line 1: something follows the end"),
       ("{\n\"v4l2enc_dump\":1,\n\"node\":\"a", "line 3: a string does not end"),
       (String(repeating: "[", count: 10_000), "nested too deeply"),
-      (#"{"v4l2enc_dump":1.5}"#, "does not end"),
+      (#"{"v4l2enc_dump":1.5}"#, "its form 1.5 is not known"),
     ])
   func noDump(text: String, reason: String) {
     let error = #expect(throws: EncoderError.self) { _ = try DeviceDump(jsonText: text) }

@@ -23,7 +23,7 @@ public struct EncoderStatistics: Hashable, Sendable {
   public var framesInFlight = 0
   /// Requests made to the device while streaming (`ioctl`), without set-up.
   public var deviceRequests = 0
-  /// Waits of the event loop.
+  /// Waits of the event loop, each of which ended with a wake-up.
   public var waits = 0
   /// Drains that were completed.
   public var drains = 0
@@ -35,6 +35,11 @@ public struct EncoderStatistics: Hashable, Sendable {
   public var packetsWaiting = 0
   /// From `encode` to the packet, over all packets; nil before the first one.
   public var latency: LatencySummary?
+  /// The device's part of it: from handing the frame to the driver to taking the packet from it.
+  public var deviceLatency: LatencySummary?
+  /// The rest of it: waiting for an input buffer, bringing the frame into it, and copying and
+  /// reading the packet.
+  public var addedLatency: LatencySummary?
   /// The bitrate that is to be reached now, in bit/s; nil with a constant quantizer.
   public var targetBitrate: Int?
   /// The bitrate of everything so far, in bit/s; nil before the first packet.

@@ -230,7 +230,7 @@ final class Engine: Sendable {
       core.statistics.deviceRequests += 1
       return core.pending.insert(
         presentationTime: presentationTime, duration: duration, microseconds: microseconds,
-        at: start)
+        begun: start, handedOver: .now)
     }
     do throws(Errno) {
       try device.handle.queueFrame(

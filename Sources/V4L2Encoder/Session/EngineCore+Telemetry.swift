@@ -2,12 +2,19 @@
 struct PacketTelemetry {
   private let secondsPerUnit: Double
   private var latencies = LatencyHistogram()
+  private var deviceLatencies = LatencyHistogram()
+  private var addedLatencies = LatencyHistogram()
   private var bitrates = BitrateWindow()
 
   init(timeBase: Rational) { secondsPerUnit = timeBase.value }
 
-  mutating func packetCame(byteCount: Int, duration: Int64, latency: Duration) {
-    latencies.add(microseconds: Int(latency.inNanoseconds / 1000))
+  mutating func packetCame(
+    byteCount: Int, duration: Int64, latency: Duration, inDevice: Duration
+  ) {
+    let (whole, device) = (latency.inNanoseconds, inDevice.inNanoseconds)
+    latencies.add(microseconds: Int(whole / 1000))
+    deviceLatencies.add(microseconds: Int(device / 1000))
+    addedLatencies.add(microseconds: Int((whole - device) / 1000))
     bitrates.add(bits: Double(byteCount) * 8, lasting: Double(duration) * secondsPerUnit)
   }
 
@@ -19,22 +26,37 @@ struct PacketTelemetry {
   var averageBitrate: Int? { bitrates.average }
   var recentBitrate: Int? { bitrates.recent }
 
-  var latency: LatencySummary? {
+  var latency: LatencySummary? { LatencySummary(latencies) }
+  var deviceLatency: LatencySummary? { LatencySummary(deviceLatencies) }
+  var addedLatency: LatencySummary? { LatencySummary(addedLatencies) }
+}
+
+extension LatencySummary {
+  /// Nil where nothing was measured.
+  fileprivate init?(_ histogram: LatencyHistogram) {
     func share(_ share: Double) -> Duration? {
-      latencies.percentile(share).map { .microseconds($0) }
+      histogram.percentile(share).map { .microseconds($0) }
     }
     guard let median = share(0.5), let high = share(0.95), let highest = share(0.99) else {
       return nil
     }
-    return LatencySummary(
+    self.init(
       median: median, percentile95: high, percentile99: highest,
-      maximum: .microseconds(latencies.longest))
+      maximum: .microseconds(histogram.longest))
   }
 }
 
 extension EngineCore {
   /// Counts a packet.
-  mutating func count(_ unit: AccessUnit, of frame: PendingFrames.Frame, latency: Duration) {
+  ///
+  /// - Parameters:
+  ///   - unit: what came.
+  ///   - frame: what it was made of.
+  ///   - latency: from `encode` to the packet.
+  ///   - inDevice: from handing the frame to the driver to the driver's handing out the packet.
+  mutating func count(
+    _ unit: AccessUnit, of frame: PendingFrames.Frame, latency: Duration, inDevice: Duration
+  ) {
     let byteCount = unit.data.byteCount
     statistics.packetsOut += 1
     statistics.bytesOut += byteCount
@@ -42,7 +64,8 @@ extension EngineCore {
       statistics.keyFrames += 1
       statistics.keyFrameBytes += byteCount
     }
-    telemetry.packetCame(byteCount: byteCount, duration: frame.duration, latency: latency)
+    telemetry.packetCame(
+      byteCount: byteCount, duration: frame.duration, latency: latency, inDevice: inDevice)
   }
 
   /// Counts a frame of which no packet came.
@@ -57,6 +80,8 @@ extension EngineCore {
     current.framesInFlight = pending.count
     current.framesWaiting = waiting.count
     current.latency = telemetry.latency
+    current.deviceLatency = telemetry.deviceLatency
+    current.addedLatency = telemetry.addedLatency
     current.targetBitrate = rateControl.bitrate
     current.averageBitrate = telemetry.averageBitrate
     current.recentBitrate = telemetry.recentBitrate

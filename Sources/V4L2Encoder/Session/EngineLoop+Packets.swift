@@ -21,11 +21,11 @@ extension EngineLoop {
             .protocolViolation, operation: "VIDIOC_DQBUF", errno: .brokenPipe,
             "\(device.path) ended the stream without being asked"))
       }
-    case .buffer(let buffer): accept(buffer)
+    case .buffer(let buffer): accept(buffer, at: .now)
     }
   }
 
-  mutating func accept(_ buffer: DequeuedBuffer) {
+  mutating func accept(_ buffer: DequeuedBuffer, at arrival: MonotonicTime) {
     let capacity =
       outputs.indices.contains(buffer.index)
       ? outputs[buffer.index].planeLengths[0] : -1
@@ -50,7 +50,7 @@ extension EngineLoop {
       return buffer.flags.contains(.last)
     }
     // First the packet: what is out must not be lost when its buffer cannot be returned.
-    if let data { deliver(data, buffer) }
+    if let data { deliver(data, buffer, arrival) }
     // After LAST the buffers wait for the restart, which queues them all.
     if !isLast { queueCaptureBuffer(buffer.index) }
     let ends = engine.core.withLock { core in
@@ -84,7 +84,9 @@ extension EngineLoop {
     }
   }
 
-  mutating func deliver(_ data: consuming PacketBuffer, _ buffer: DequeuedBuffer) {
+  mutating func deliver(
+    _ data: consuming PacketBuffer, _ buffer: DequeuedBuffer, _ arrival: MonotonicTime
+  ) {
     let unit: AccessUnit
     let byteCount = data.byteCount
     switch assembler.accept(data) {
@@ -117,8 +119,8 @@ extension EngineLoop {
       }
       guard let frame else { return nil }
       core.buffersWithoutFrame = 0
-      let latency = now - frame.queuedAt
-      core.count(unit, of: frame, latency: latency)
+      let latency = now - frame.begun
+      core.count(unit, of: frame, latency: latency, inDevice: arrival - frame.handedOver)
       if isCorrupt { core.statistics.corruptPackets += 1 }
       return EncodedPacket(
         unit, presentationTime: frame.presentationTime,

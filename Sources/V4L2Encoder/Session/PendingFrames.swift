@@ -7,7 +7,10 @@ package struct PendingFrames: Sendable {
     package var key: Int64
     package var presentationTime: Int64
     package var duration: Int64
-    package var queuedAt: MonotonicTime
+    /// When `encode` was called.
+    package var begun: MonotonicTime
+    /// When the driver got it.
+    package var handedOver: MonotonicTime
   }
 
   private var frames: [Frame] = []
@@ -29,7 +32,8 @@ package struct PendingFrames: Sendable {
   /// (bcm2835 hands them to the VPU); where the times do not advance, or jump, the next key is one
   /// microsecond later. No key is zero, which is the time of header buffers on bcm2835.
   package mutating func insert(
-    presentationTime: Int64, duration: Int64, microseconds: Int64, at now: MonotonicTime
+    presentationTime: Int64, duration: Int64, microseconds: Int64, begun: MonotonicTime,
+    handedOver: MonotonicTime
   ) -> Int64 {
     let step = microseconds.subtractingReportingOverflow(lastMicroseconds)
     let isSteady =
@@ -37,7 +41,9 @@ package struct PendingFrames: Sendable {
     lastKey += isSteady ? step.partialValue : 1
     lastMicroseconds = microseconds
     frames.append(
-      Frame(key: lastKey, presentationTime: presentationTime, duration: duration, queuedAt: now))
+      Frame(
+        key: lastKey, presentationTime: presentationTime, duration: duration, begun: begun,
+        handedOver: handedOver))
     return lastKey
   }
 

@@ -5,7 +5,7 @@ package struct JSONFailure: Error, Hashable, Sendable {
 }
 
 extension JSON {
-  /// Reads one value; whole numbers only, as nothing here writes others.
+  /// Reads one value; numbers that are not whole become literals.
   package init(parsing text: String) throws(JSONFailure) {
     var reader = JSONReader(text)
     self = try reader.value(depth: 0)
@@ -66,11 +66,28 @@ private struct JSONReader {
   private mutating func number() throws(JSONFailure) -> JSON {
     let start = place
     _ = take(UInt8(ascii: "-"))
-    while let byte = peek, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { place += 1 }
-    guard let number = Int(String(decoding: bytes[start..<place], as: UTF8.self)) else {
-      throw failure("no JSON value, or no whole number")
+    guard digits() else { throw failure("no JSON value") }
+    var isWhole = true
+    if take(UInt8(ascii: ".")) {
+      isWhole = false
+      guard digits() else { throw failure("a number ends with its point") }
     }
+    if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+      isWhole = false
+      _ = take(UInt8(ascii: "-")) || take(UInt8(ascii: "+"))
+      guard digits() else { throw failure("a number has an empty exponent") }
+    }
+    let text = String(decoding: bytes[start..<place], as: UTF8.self)
+    guard isWhole else { return .literal(text) }
+    guard let number = Int(text) else { throw failure("a number is too large") }
     return .number(number)
+  }
+
+  /// Passes over digits; false when there is none.
+  private mutating func digits() -> Bool {
+    let start = place
+    while let byte = peek, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { place += 1 }
+    return place > start
   }
 
   private mutating func array(depth: Int) throws(JSONFailure) -> JSON {

@@ -76,6 +76,21 @@ extension Int: JSONConvertible {
   }
 }
 
+extension Double: JSONConvertible {
+  package var json: JSON { .literal(isFinite ? "\(self)" : "0") }
+  package init(json: JSON) throws(JSONFailure) {
+    switch json {
+    case .number(let value): self = Double(value)
+    case .literal(let digits):
+      guard let value = Double(digits), value.isFinite else {
+        throw JSONFailure("a number is too large")
+      }
+      self = value
+    case .null, .boolean, .string, .array, .object: throw JSONFailure("no number")
+    }
+  }
+}
+
 extension Array: JSONConvertible where Element: JSONConvertible {
   package var json: JSON { .array(map(\.json)) }
   package init(json: JSON) throws(JSONFailure) {
