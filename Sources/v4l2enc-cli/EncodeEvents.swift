@@ -36,6 +36,9 @@ final class EncodeEvents: Sendable {
       console.detail("from frame \(time) on the stream has other parameter sets")
     case .streamSizeDiffers(let size):
       console.warning("the driver encodes \(size) instead of the size that was asked for")
+    case .recovering(let error): console.warning("\(error); trying to go on")
+    case .recovered(let recovery): console.warning(RecoveryText.line(recovery))
+    case .frameLost(let time): console.warning("frame \(time) was lost with the device")
     }
   }
 

@@ -44,6 +44,13 @@ public struct DroppedFrames: Hashable, Sendable {
   /// All of them.
   public var total: Int { noBuffer + displaced + ended + refused }
 
+  mutating func add(_ others: DroppedFrames) {
+    noBuffer += others.noBuffer
+    displaced += others.displaced
+    ended += others.ended
+    refused += others.refused
+  }
+
   mutating func count(_ reason: FrameDropReason) {
     switch reason {
     case .noBuffer: noBuffer += 1

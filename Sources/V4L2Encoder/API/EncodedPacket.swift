@@ -5,13 +5,16 @@ public struct EncodedPacket: Sendable {
   public let presentationTime: Int64
   /// When the access unit is to be decoded, in units of the encoder's `timeBase`; never decreases
   /// from packet to packet while presentation times increase.
-  public let decodeTime: Int64
+  public package(set) var decodeTime: Int64
   /// How long the picture is shown, in units of the encoder's `timeBase`.
   public let duration: Int64
   /// Whether the driver marked the data as spoiled (`V4L2_BUF_FLAG_ERROR`).
   public let isCorrupt: Bool
   /// Whether the driver did not copy the time, so that it was taken from the order of the frames.
   public let isTimeInferred: Bool
+  /// Whether another encoder than the one before made this packet, which begins a stream of its own
+  /// (``RecoveringEncoder``).
+  public package(set) var isDiscontinuity = false
   /// From `encode` to the packet's arrival.
   public let latency: Duration
 

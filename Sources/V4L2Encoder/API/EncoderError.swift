@@ -18,6 +18,9 @@ public struct EncoderError: Error, Hashable, Sendable {
     public static let deviceLost = Code("deviceLost")
     /// The device did not answer within its deadline.
     public static let deviceStalled = Code("deviceStalled")
+    /// A failed device could not be opened again, or failed each time; `framesNotEncoded` has what
+    /// is left.
+    public static let recoveryFailed = Code("recoveryFailed")
     /// The camera had no usable signal for longer than it was given.
     public static let noSignal = Code("noSignal")
     /// Packets wait to be read and nobody reads them.
@@ -50,12 +53,19 @@ public struct EncoderError: Error, Hashable, Sendable {
   public let errno: Errno?
   /// What happened and what to do about it, in one line.
   public let message: String
+  /// The frames that `encode` took and that have no packet, in their order, of `recoveryFailed`;
+  /// frames whose `encode` throws are not among them.
+  public let framesNotEncoded: [VideoFrame]
 
-  package init(_ code: Code, operation: String? = nil, errno: Errno? = nil, _ message: String) {
+  package init(
+    _ code: Code, operation: String? = nil, errno: Errno? = nil, _ message: String,
+    framesNotEncoded: [VideoFrame] = []
+  ) {
     self.code = code
     self.operation = operation
     self.errno = errno
     self.message = message
+    self.framesNotEncoded = framesNotEncoded
   }
 }
 

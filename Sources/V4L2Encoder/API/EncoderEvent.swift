@@ -18,6 +18,12 @@ public enum EncoderEvent: Hashable, Sendable {
   case parameterSetsChanged(presentationTime: Int64)
   /// The stream's own size differs from the configured one.
   case streamSizeDiffers(VideoSize)
+  /// The encoder failed, and another one is looked for.
+  case recovering(from: EncoderError)
+  /// Another encoder has taken over; its first packet has ``EncodedPacket/isDiscontinuity`` set.
+  case recovered(EncoderRecovery)
+  /// This picture, in a buffer of the device's own, was lost with the device.
+  case frameLost(presentationTime: Int64)
 }
 
 /// How grave a log message is; the names are swift-log's.
@@ -41,15 +47,22 @@ public struct EncoderObserver: Sendable {
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Receives events.
   public var event: (@Sendable (EncoderEvent) -> Void)?
+  /// Receives the presentation time of every frame that `encode` took, once: when its packet can be
+  /// read, or it is known that there will be none.
+  ///
+  /// Whoever keeps frames until then knows which of them a closed or failed encoder had not encoded.
+  public var frameLeft: (@Sendable (_ presentationTime: Int64) -> Void)?
 
   /// Creates an observer.
   public init(
     level: LogLevel = .info, log: (@Sendable (LogLevel, String) -> Void)? = nil,
-    event: (@Sendable (EncoderEvent) -> Void)? = nil
+    event: (@Sendable (EncoderEvent) -> Void)? = nil,
+    frameLeft: (@Sendable (_ presentationTime: Int64) -> Void)? = nil
   ) {
     self.level = level
     self.log = log
     self.event = event
+    self.frameLeft = frameLeft
   }
 
   package func emit(_ level: LogLevel, _ message: @autoclosure () -> String) {

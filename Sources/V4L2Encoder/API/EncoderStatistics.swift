@@ -27,6 +27,10 @@ public struct EncoderStatistics: Hashable, Sendable {
   public var waits = 0
   /// Drains that were completed.
   public var drains = 0
+  /// How often another encoder has taken over from one that failed.
+  public var recoveries = 0
+  /// Pictures in buffers of the device's own that were lost with it.
+  public var framesLost = 0
 
   /// Encoded bytes of the key frames.
   public var keyFrameBytes = 0
@@ -57,6 +61,28 @@ public struct EncoderStatistics: Hashable, Sendable {
 
   /// The mean size of key frames, in bytes; nil before the first one.
   public var meanKeyFrameBytes: Int? { keyFrames > 0 ? keyFrameBytes / keyFrames : nil }
+}
+
+extension EncoderStatistics {
+  /// The same measures, with the counts of an earlier encoder added.
+  func following(_ earlier: EncoderStatistics) -> EncoderStatistics {
+    var sum = self
+    sum.framesIn += earlier.framesIn
+    sum.framesDropped.add(earlier.framesDropped)
+    sum.packetsOut += earlier.packetsOut
+    sum.keyFrames += earlier.keyFrames
+    sum.framesSkipped += earlier.framesSkipped
+    sum.corruptPackets += earlier.corruptPackets
+    sum.bytesOut += earlier.bytesOut
+    sum.bytesCopied += earlier.bytesCopied
+    sum.deviceRequests += earlier.deviceRequests
+    sum.waits += earlier.waits
+    sum.drains += earlier.drains
+    sum.recoveries += earlier.recoveries
+    sum.framesLost += earlier.framesLost
+    sum.keyFrameBytes += earlier.keyFrameBytes
+    return sum
+  }
 }
 
 /// How long packets took; to one part in 64.

@@ -69,6 +69,11 @@ public struct InputBuffer: ~Copyable, Sendable {
     }
   }
 
+  /// Whether the encoder that lent it has ended.
+  var hasOutlivedItsDevice: Bool {
+    engine?.core.withLock { $0.machine.terminalError != nil } ?? false
+  }
+
   /// Ends the loan without giving the buffer back.
   consuming func redeem() -> Int? {
     guard engine != nil else { return nil }

@@ -6,6 +6,9 @@ public struct FrameOptions: Hashable, Sendable {
   /// the device, one of them may become the key frame. Where the driver has no control for it,
   /// everything before the frame is drained first (``NegotiationReport/KeyFrameMethod/restart``).
   public var forceKeyFrame: Bool
+  /// Wait for room whatever ``EncoderConfiguration/admission`` says, because the frame was taken
+  /// before.
+  package var waitsForRoom = false
 
   /// Creates options.
   public init(forceKeyFrame: Bool = false) { self.forceKeyFrame = forceKeyFrame }

@@ -115,6 +115,30 @@ public struct VideoFrame: Sendable {
   }
 }
 
+extension VideoFrame: Hashable {}
+
+extension VideoFrame.Storage: Hashable {
+  /// Whether both are the same memory; what is in it is not compared.
+  public static func == (left: Self, right: Self) -> Bool {
+    switch (left, right) {
+    case (.memory(let one, let offset), .memory(let other, let otherOffset)):
+      one === other && offset == otherOffset
+    case (.dmabuf(let one), .dmabuf(let other)): one === other
+    case (.memory, .dmabuf), (.dmabuf, .memory): false
+    }
+  }
+
+  /// Hashes which memory it is.
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .memory(let memory, let offset):
+      hasher.combine(ObjectIdentifier(memory))
+      hasher.combine(offset)
+    case .dmabuf(let image): hasher.combine(ObjectIdentifier(image))
+    }
+  }
+}
+
 /// Who defined a DRM format modifier, from its upper byte (drm_fourcc.h).
 private func modifierVendor(_ modifier: UInt64) -> String {
   let vendors = [

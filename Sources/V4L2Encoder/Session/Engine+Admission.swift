@@ -90,6 +90,8 @@ extension Engine {
     }
     observer.event?(
       .frameDropped(presentationTime: offered.frame.presentationTime, reason: reason))
+    // What the encoder had not begun at its end may be encoded by another one.
+    if reason != .ended { observer.frameLeft?(offered.frame.presentationTime) }
   }
 
   /// Nothing that waits can come into the device any more.

@@ -88,7 +88,8 @@ extension Engine {
       if hasEnded { drop(offered, because: .ended) }
       return refusal
     } catch {
-      drop(offered, because: .refused(error))
+      let hasEnded = core.withLock { $0.machine.terminalError != nil }
+      drop(offered, because: hasEnded ? .ended : .refused(error))
       return nil
     }
   }

@@ -61,12 +61,13 @@ final class Engine: Sendable {
   ) async throws(EncoderError) {
     var offered = OfferedFrame(frame: frame, options: options, start: .now)
     try writer.check(frame)
-    if case .dropOldest(let capacity) = configuration.admission {
+    if case .dropOldest(let capacity) = configuration.admission, !options.waitsForRoom {
       try encodeOrEnqueue(offered, capacity: capacity)
       return
     }
     offered.options = try await prepare(options)
-    let claim = InputClaim(image: offered.image, patience: patience)
+    let claim = InputClaim(
+      image: offered.image, patience: options.waitsForRoom ? .wait : patience)
     while true {
       switch try await reserve(claim) {
       case .dropped(let reason):
@@ -262,6 +263,14 @@ final class Engine: Sendable {
     }
     if mustWake { device.handle.wake() }
     resumeWaiters()
+  }
+
+  /// Tells of frames that the driver made no picture of.
+  func announceSkipped(_ presentationTimes: [Int64]) {
+    for time in presentationTimes {
+      observer.event?(.frameSkipped(presentationTime: time))
+      observer.frameLeft?(time)
+    }
   }
 
   // MARK: - Drain and close

@@ -60,7 +60,7 @@ extension EngineLoop {
     }
     assembler.reset()
     returnLentFrames()
-    for time in skipped { engine.observer.event?(.frameSkipped(presentationTime: time)) }
+    engine.announceSkipped(skipped)
     engine.core.withLock { $0.machine.drained() }
     engine.resumeWaiters()
   }

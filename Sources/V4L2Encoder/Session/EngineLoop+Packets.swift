@@ -128,7 +128,7 @@ extension EngineLoop {
         duration: frame.duration, isCorrupt: isCorrupt, isTimeInferred: isInferred,
         latency: latency)
     }
-    for time in skipped { engine.observer.event?(.frameSkipped(presentationTime: time)) }
+    engine.announceSkipped(skipped)
     guard let packet else {
       engine.observer.event?(.unmatchedPacket(byteCount: byteCount))
       return
@@ -139,7 +139,7 @@ extension EngineLoop {
     if isCorrupt {
       engine.observer.event?(.corruptPacket(presentationTime: packet.presentationTime))
     }
-    engine.mailbox.deliver(packet)
+    if engine.mailbox.deliver(packet) { engine.observer.frameLeft?(packet.presentationTime) }
   }
 
   mutating func reportStreamSize() {

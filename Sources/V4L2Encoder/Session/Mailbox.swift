@@ -71,14 +71,18 @@ package final class Mailbox<Element: Sendable>: Sendable {
   /// How many elements wait.
   package var waitingCount: Int { state.withLock { $0.count } }
 
-  /// Hands an element over; the caller has made sure of room, so that none is ever refused.
-  package func deliver(_ element: Element) {
-    let reader = state.withLock { state -> Suspension<Void>? in
-      guard state.completion == nil else { return nil }
+  /// Hands an element over; the caller has made sure of room, so that only the end refuses one.
+  ///
+  /// - Returns: whether the element can be read.
+  @discardableResult
+  package func deliver(_ element: Element) -> Bool {
+    let (isTaken, reader) = state.withLock { state -> (Bool, Suspension<Void>?) in
+      guard state.completion == nil else { return (false, nil) }
       state.put(element)
-      return state.takeReader()
+      return (true, state.takeReader())
     }
     reader?.resume(returning: ())
+    return isTaken
   }
 
   /// Ends the stream after the elements that are already in it; the first ending stays.

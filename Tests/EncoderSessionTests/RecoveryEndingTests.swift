@@ -1,0 +1,199 @@
+import Glibc
+import TestSupport
+import Testing
+import VirtualV4L2Device
+
+@testable import V4L2Encoder
+
+/// What else may happen during a recovery: another encoder, the end, lent buffers.
+@Suite(.timeLimit(.minutes(2))) struct RecoveryEndingTests {
+  private static let lost = Errno(rawValue: ENODEV)
+
+  /// Loses its device after five packets, and cannot open it again.
+  private func openLost(
+    policy: RecoveryPolicy, onDeviceLost: RecoveringEncoder.Replacement? = nil
+  ) async throws -> (RecoveryRun, VirtualDevice) {
+    let device = try Harness.device()
+    let run = try await RecoveryRun.open(
+      on: .virtual(device), policy: policy, onDeviceLost: onDeviceLost)
+    device.inject(
+      .failing(.dequeuePacket, with: Self.lost, at: 5),
+      .failing(.open, with: Self.lost, times: .max))
+    return (run, device)
+  }
+
+  /// A policy that never comes to an end by itself.
+  private static let slow = RecoveryPolicy(
+    attempts: 100, firstPause: .seconds(60), longestPause: .seconds(60), limit: .seconds(3600))
+
+  @Test("another encoder takes over at once")
+  func replacement() async throws {
+    let other = try VirtualDevice(.init(h264: .none))
+    let (run, _) = try await openLost(policy: RecoveryRun.policy) { loss throws(EncoderError) in
+      try await HEVCEncoder.open(
+        loss.configuration, on: .virtual(other), observer: loss.observer)
+    }
+    try await run.encode(0..<30)
+    let outcome = try await run.finish()
+    #expect(outcome.times == (0..<30).map { $0 })
+    let next = try #require(outcome.discontinuities.first)
+    #expect(outcome.packets[..<next].allSatisfy { $0.codec == .h264 })
+    #expect(outcome.packets[next...].allSatisfy { $0.codec == .hevc })
+    #expect(outcome.packets[next].isKeyFrame && outcome.discontinuities.count == 1)
+    #expect(run.encoder.negotiated.codedFormat == .hevc)
+    #expect(outcome.statistics.packetsOut == 30)
+  }
+
+  @Test("another encoder is asked for last when it declines before")
+  func lastResort() async throws {
+    let other = try Harness.device()
+    let asked = Locked<[Int]>([])
+    let (run, _) = try await openLost(
+      policy: RecoveryPolicy(attempts: 2, firstPause: .milliseconds(5))
+    ) { loss throws(EncoderError) in
+      asked.withLock { $0.append(loss.failedAttempts) }
+      #expect(loss.error.code == .deviceLost)
+      guard loss.isLastResort else { return nil }
+      return try await H264Encoder.open(
+        loss.configuration, on: .virtual(other), observer: loss.observer)
+    }
+    try await run.encode(0..<30)
+    // The other one is lost as well, and found again.
+    other.inject(.failing(.queueFrame, with: Self.lost, at: 3))
+    try await run.encode(30..<60)
+    let outcome = try await run.finish()
+    #expect(outcome.times == (0..<60).map { $0 })
+    #expect(asked.withLock { $0 } == [0, 1, 2, 0, 1, 2])
+    #expect(outcome.statistics.recoveries == 2)
+  }
+
+  @Test("closing ends a recovery and everybody who waits for it")
+  func close() async throws {
+    let (run, device) = try await openLost(policy: Self.slow)
+    let feeder = Task { try await encoderError { try await run.encode(0..<100) } }
+    try await eventually("the device is lost for good") { device.faultCount == 2 }
+    try await withDeadline(.seconds(20), "closing") { await run.encoder.close() }
+    #expect(try await feeder.value?.code == .closed)
+    #expect(try await run.readerError() == nil)
+    #expect(run.times == (0..<5).map { $0 })
+    #expect(try await encoderError { try await run.encoder.drain() }?.code == .closed)
+    #expect(device.openHandleCount == 0)
+  }
+
+  @Test("cancelling a caller does not end the recovery of others")
+  func cancellation() async throws {
+    let (run, device) = try await openLost(
+      policy: RecoveryPolicy(
+        attempts: 1000, firstPause: .milliseconds(20), longestPause: .milliseconds(20)))
+    let feeder = Task { try await encoderError { try await run.encode(0..<100) } }
+    try await eventually("the device is lost for good") { device.faultCount >= 2 }
+    feeder.cancel()
+    #expect(try await feeder.value?.code == .cancelled)
+    device.removeFaults()
+    let before = run.encoder.statistics.framesIn
+    try await run.encode(1000..<1010)
+    let outcome = try await run.finish()
+    #expect(outcome.times == (0..<Int64(before)).map { $0 } + (1000..<1010).map { $0 })
+    #expect(outcome.statistics.recoveries == 1)
+  }
+
+  @Test("a dropped encoder ends its recovery and its reader")
+  func dropped() async throws {
+    let device = try Harness.device()
+    var encoder: RecoveringEncoder? = try await H264Encoder.open(
+      RecoveryRun.configuration(), on: .virtual(device), recovery: Self.slow)
+    let reader = Harness.collect(try #require(encoder).packets)
+    device.inject(
+      .failing(.dequeuePacket, with: Self.lost, at: 2),
+      .failing(.open, with: Self.lost, times: .max))
+    for time in Int64(0)..<3 { try await encoder?.encode(Harness.frame(time)) }
+    try await eventually("the device is lost for good") { device.faultCount == 2 }
+    encoder = nil
+    let packets = try await withDeadline(.seconds(20), "the reader") { try await reader.value }
+    #expect(packets.map(\.presentationTime) == [0, 1])
+  }
+
+  @Test("nobody opens again what nobody wants")
+  func droppedWhileWorking() async throws {
+    let device = try Harness.device()
+    var encoder: RecoveringEncoder? = try await H264Encoder.open(
+      RecoveryRun.configuration(), on: .virtual(device), recovery: RecoveryRun.policy)
+    let reader = Harness.collect(try #require(encoder).packets)
+    for time in Int64(0)..<3 { try await encoder?.encode(Harness.frame(time)) }
+    encoder = nil
+    _ = try await withDeadline(.seconds(20), "the reader") { try await reader.value }
+    try await eventually("the device is given back") { device.openHandleCount == 0 }
+  }
+
+  @Test("pictures in buffers of the lost device are named")
+  func lentBuffers() async throws {
+    let device = try Harness.device(nullDelay: 2)
+    let run = try await RecoveryRun.open(on: .virtual(device))
+    let stale = LentBuffer(try await run.encoder.nextInputBuffer())
+    device.inject(.failing(.dequeuePacket, with: Self.lost, at: 4))
+    for time in Int64(0)..<20 {
+      var buffer = try await run.encoder.nextInputBuffer()
+      _ = buffer.withMutableBytes(ofPlane: 0) { bytes in
+        bytes.storeBytes(of: UInt8(time), toByteOffset: 0, as: UInt8.self)
+      }
+      try await run.encoder.encode(
+        buffer, presentationTime: time, duration: 1, options: FrameOptions())
+    }
+    try await run.encoder.encode(
+      stale.take(), presentationTime: 99, duration: 1, options: FrameOptions())
+    let outcome = try await run.finish()
+    let lostTimes = outcome.events.compactMap { event -> Int64? in
+      guard case .frameLost(let time) = event else { return nil }
+      return time
+    }
+    #expect(lostTimes.contains(99) && lostTimes.count > 1)
+    #expect((outcome.times + lostTimes).sorted() == (0..<20).map { $0 } + [99])
+    #expect(outcome.statistics.framesLost == lostTimes.count)
+    #expect(outcome.statistics.recoveries == 1)
+  }
+
+  @Test("an opening that hangs is not waited for")
+  func hangingReplacement() async throws {
+    let (run, _) = try await openLost(
+      policy: RecoveryPolicy(attempts: 2, firstPause: .milliseconds(5), limit: .seconds(1))
+    ) { _ throws(EncoderError) in
+      try? await Task.sleep(for: .seconds(30))
+      return nil
+    }
+    let told = try await withDeadline(.seconds(20), "giving up") {
+      try await encoderError { try await run.encode(0..<100) }
+    }
+    #expect(told?.code == .recoveryFailed)
+    #expect(told?.message.contains("no encoder was opened again within 1") == true)
+    await run.encoder.close()
+  }
+
+  @Test("callers are told when nobody reads while frames are encoded again")
+  func unreadPackets() async throws {
+    let device = try Harness.device(nullDelay: 12)
+    let other = try Harness.device()
+    let encoder = try await H264Encoder.open(
+      RecoveryRun.configuration { $0.deadlines.consumer = .milliseconds(300) },
+      on: .virtual(device), recovery: RecoveryRun.policy
+    ) { loss throws(EncoderError) in
+      // It has not as many places as the former one had frames.
+      var configuration = loss.configuration
+      configuration.inputBuffers = 1
+      configuration.outputBuffers = 1
+      configuration.packetCapacity = 1
+      return try await H264Encoder.open(
+        configuration, on: .virtual(other), observer: loss.observer)
+    }
+    device.inject(.failing(.queueFrame, with: Self.lost, at: 12))
+    for time in Int64(0)..<12 { try await encoder.encode(Harness.frame(time)) }
+    let told = try await encoderError { try await encoder.encode(Harness.frame(12)) }
+    #expect(told?.code == .consumerStalled)
+    #expect(encoder.statistics.recoveries == 0)
+    let reader = Harness.collect(encoder.packets)
+    try await eventually("everything is encoded again") { encoder.statistics.recoveries == 1 }
+    try await encoder.encode(Harness.frame(13))
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == (0..<12).map { $0 } + [13])
+  }
+}
