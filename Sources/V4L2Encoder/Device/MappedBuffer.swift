@@ -93,9 +93,12 @@
 
   /// Copies bytes of the first plane out, after `prefix` and behind `room` free bytes; one linear
   /// pass over the mapping, which is uncached memory on most boards.
-  package func copy(_ range: Range<Int>, after prefix: [UInt8], room: Int) -> PacketBuffer {
+  package func copy(
+    _ range: Range<Int>, after prefix: [UInt8], room: Int, from pool: inout PacketPool
+  ) -> PacketBuffer {
     precondition(range.lowerBound >= 0 && range.upperBound <= planeLengths[0])
-    return unsafe PacketBuffer(room: room, byteCount: prefix.count + range.count) { target in
+    let byteCount = prefix.count + range.count
+    return unsafe PacketBuffer(room: room, byteCount: byteCount, in: pool.take()) { target in
       unsafe prefix.withUnsafeBytes { bytes in
         if let start = bytes.baseAddress {
           unsafe target.copyMemory(from: start, byteCount: bytes.count)

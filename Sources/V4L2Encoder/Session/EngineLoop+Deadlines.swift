@@ -71,10 +71,14 @@ extension EngineLoop {
     engine.resumeWaiters()
   }
 
+  /// Fails everybody who waits now; who comes back at once begins a new wait.
   func failWaiters(_ error: EncoderError) {
-    while let resumption = engine.core.withLock({ $0.failedResumption(error) }) {
-      resumption.resume()
+    let resumptions = engine.core.withLock { core -> [EngineCore.Resumption] in
+      var resumptions: [EngineCore.Resumption] = []
+      while let resumption = core.failedResumption(error) { resumptions.append(resumption) }
+      return resumptions
     }
+    for resumption in resumptions { resumption.resume() }
   }
 }
 

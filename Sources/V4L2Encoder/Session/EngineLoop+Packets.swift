@@ -41,7 +41,8 @@ extension EngineLoop {
     let data: PacketBuffer? =
       payload.isEmpty
       ? nil
-      : outputs[buffer.index].copy(payload, after: assembler.carry, room: assembler.room)
+      : outputs[buffer.index].copy(
+        payload, after: assembler.carry, room: assembler.room, from: &packets)
     let isLast = engine.core.withLock { core -> Bool in
       core.captureHeld -= 1
       core.buffersWithoutFrame += 1

@@ -12,6 +12,8 @@ struct EngineLoop: ~Copyable {
   var hasReportedSize = false
   /// CAPTURE buffers (encoded bytes); only this thread reads them.
   var outputs: [MappedBuffer]
+  /// Packets that wait, one that is made, and those that a reader is likely to hold.
+  var packets: PacketPool
   /// Whether the last wait ended without anything to dequeue.
   var isQuiet = true
   /// Events cannot be read, so they must not end a wait either.
@@ -23,6 +25,7 @@ struct EngineLoop: ~Copyable {
     device = engine.device
     handle = engine.device.handle
     let configuration = engine.configuration
+    packets = PacketPool(capacity: configuration.packetCapacity + 4)
     assembler = PacketAssembler(
       codec: engine.codec, form: configuration.bitstreamForm,
       addsDelimiters: configuration.accessUnitDelimiters,

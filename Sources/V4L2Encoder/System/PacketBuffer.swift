@@ -5,8 +5,8 @@ internal import Glibc
 /// What is put before or into the first bytes goes into that room, so that the many bytes behind
 /// stay where the copy out of the driver's buffer put them.
 @safe package struct PacketBuffer: ~Copyable {
-  private var allocation: UnsafeMutableRawPointer
-  private var allocatedCount: Int
+  /// Where the bytes are; nobody else uses it before `finish`.
+  private let data: PacketData
   /// How many bytes are free in front of the first one.
   package private(set) var room: Int
   /// How many bytes there are.
@@ -14,13 +14,19 @@ internal import Glibc
   /// How many bytes were copied again after the buffer was filled.
   package private(set) var movedByteCount = 0
 
-  /// Allocates `byteCount` bytes behind `room` free ones and lets `fill` initialize them.
-  @unsafe package init(room: Int, byteCount: Int, fill: (UnsafeMutableRawPointer) -> Void) {
-    allocatedCount = room + byteCount
-    unsafe allocation = .allocate(byteCount: max(allocatedCount, 1), alignment: 16)
+  private var allocation: UnsafeMutableRawPointer { unsafe data.memory }
+
+  /// Lets `fill` initialize `byteCount` bytes behind `room` free ones, in memory that nobody else
+  /// holds; larger memory takes its place if it must.
+  @unsafe package init(
+    room: Int, byteCount: Int, in data: PacketData = PacketData(capacity: 0),
+    fill: (UnsafeMutableRawPointer) -> Void
+  ) {
+    self.data = data
     self.room = room
     self.byteCount = byteCount
-    unsafe fill(allocation + room)
+    unsafe data.makeRoom(for: room + byteCount)
+    unsafe fill(data.memory + room)
   }
 
   /// Copies an array.
@@ -34,12 +40,9 @@ internal import Glibc
     }
   }
 
-  deinit { unsafe allocation.deallocate() }
-
   /// Ends the changes; the bytes stay where they are.
   package consuming func finish() -> PacketData {
-    let data = unsafe PacketData(adopting: allocation, offset: room, byteCount: byteCount)
-    discard self
+    unsafe data.finish(room..<room + byteCount)
     return data
   }
 
@@ -77,9 +80,7 @@ internal import Glibc
     let larger = UnsafeMutableRawPointer.allocate(
       byteCount: wanted + byteCount, alignment: 16)
     unsafe (larger + wanted).copyMemory(from: allocation + room, byteCount: byteCount)
-    unsafe allocation.deallocate()
-    unsafe allocation = larger
-    allocatedCount = wanted + byteCount
+    unsafe data.exchange(for: larger, byteCount: wanted + byteCount)
     room = wanted
     movedByteCount += byteCount
   }
@@ -108,6 +109,6 @@ internal import Glibc
   }
 
   private func check(_ range: Range<Int>) {
-    precondition(range.lowerBound >= -room && range.upperBound <= allocatedCount - room)
+    precondition(range.lowerBound >= -room && range.upperBound <= data.memoryByteCount - room)
   }
 }

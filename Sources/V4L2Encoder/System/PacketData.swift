@@ -1,23 +1,23 @@
 /// The bytes of one packet.
 @safe public final class PacketData: Sendable {
-  /// How many bytes there are.
-  public let byteCount: Int
-  // Never written here: a `PacketBuffer` has given it up.
-  private nonisolated(unsafe) let allocation: UnsafeMutableRawPointer
-  private let offset: Int
+  // Written by the one `PacketBuffer` that holds this object and nobody else, before it hands it on
+  // and never after: whoever else can read them got them by that hand-over. A `PacketPool` uses an
+  // object again when nobody but the pool holds it any more.
+  private nonisolated(unsafe) var allocation: UnsafeMutableRawPointer
+  private nonisolated(unsafe) var capacity: Int
+  private nonisolated(unsafe) var contents = 0..<0
 
-  /// Takes over what a `PacketBuffer` allocated.
-  @unsafe init(adopting allocation: UnsafeMutableRawPointer, offset: Int, byteCount: Int) {
-    unsafe self.allocation = allocation
-    self.offset = offset
-    self.byteCount = byteCount
+  /// Allocates uninitialized memory for a `PacketBuffer`.
+  init(capacity: Int) {
+    let byteCount = max(capacity, 1)
+    unsafe self.capacity = byteCount
+    unsafe allocation = .allocate(byteCount: byteCount, alignment: 16)
   }
 
   /// Copies an array.
-  public init(copying bytes: [UInt8]) {
-    byteCount = bytes.count
-    offset = 0
-    unsafe allocation = .allocate(byteCount: max(bytes.count, 1), alignment: 16)
+  public convenience init(copying bytes: [UInt8]) {
+    self.init(capacity: bytes.count)
+    unsafe contents = 0..<bytes.count
     unsafe bytes.withUnsafeBytes { source in
       if let start = source.baseAddress {
         unsafe allocation.copyMemory(from: start, byteCount: source.count)
@@ -27,7 +27,37 @@
 
   deinit { unsafe allocation.deallocate() }
 
-  private var base: UnsafeRawPointer { unsafe UnsafeRawPointer(allocation) + offset }
+  /// How many bytes there are.
+  public var byteCount: Int { unsafe contents.count }
+
+  /// The memory that a `PacketBuffer` writes.
+  @unsafe var memory: UnsafeMutableRawPointer { unsafe allocation }
+
+  /// How many bytes the memory has.
+  var memoryByteCount: Int { unsafe capacity }
+
+  /// Sees to it that there is so much memory; what is in it is lost when there was less.
+  @unsafe func makeRoom(for byteCount: Int) {
+    guard unsafe capacity < byteCount else { return }
+    unsafe allocation.deallocate()
+    // A little more, so that pictures whose size varies soon find room everywhere.
+    unsafe capacity = byteCount + byteCount / 4
+    unsafe allocation = .allocate(byteCount: capacity, alignment: 16)
+  }
+
+  /// Exchanges the memory for another one.
+  @unsafe func exchange(for other: UnsafeMutableRawPointer, byteCount: Int) {
+    unsafe allocation.deallocate()
+    unsafe allocation = other
+    unsafe capacity = byteCount
+  }
+
+  /// Says where the packet is in the memory; nothing may be written after it.
+  @unsafe func finish(_ contents: Range<Int>) { unsafe self.contents = contents }
+
+  private var base: UnsafeRawPointer {
+    unsafe UnsafeRawPointer(allocation) + contents.lowerBound
+  }
 
   /// The bytes, readable while the data is held.
   public var bytes: RawSpan {
