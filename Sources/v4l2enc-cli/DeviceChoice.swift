@@ -19,6 +19,17 @@ enum DeviceChoice {
     return try await first(of: devices, plan, observer, console, trace: trace)
   }
 
+  /// The name that the device has which would be opened, for who opens it again and again.
+  static func name(
+    _ device: String, for plan: EncodePlan, _ console: Console
+  ) throws(CommandError) -> String {
+    guard device == "auto" else { return device }
+    if let chosen = Machine.current.chosenPath { return chosen }
+    let devices = DeviceCatalog.devices(encoding: plan.codec, as: plan.configuration)
+    if let first = devices.first(where: { $0.refusal == nil }) { return first.path }
+    throw refusal(devices.map { named($0.refusal ?? "", $0.path) }, devices, plan, console)
+  }
+
   /// The device of this name; `virtual`, or `virtual:` with a personality, is made for the
   /// occasion, in this process.
   static func selector(
@@ -64,6 +75,13 @@ enum DeviceChoice {
         refusals.append(named(error.message, device.path))
       }
     }
+    throw refusal(refusals, devices, plan, console)
+  }
+
+  /// Says of each node why it cannot be used.
+  private static func refusal(
+    _ refusals: [String], _ devices: [DeviceReport], _ plan: EncodePlan, _ console: Console
+  ) -> CommandError {
     for refusal in refusals { console.warning(refusal) }
     let found =
       refusals.isEmpty
@@ -72,7 +90,7 @@ enum DeviceChoice {
     let reason = DeviceCatalog.boardLacksEncoder.map { "\($0): \(found)" } ?? found
     // The encoder may well be behind a node that lets nobody in.
     let isClosed = devices.contains { $0.error?.errno?.isPermission == true }
-    throw CommandError(
+    return CommandError(
       isClosed ? .noPermission : .noDevice,
       "\(reason); name one with --device PATH, or try --device virtual")
   }

@@ -91,7 +91,7 @@ struct EncodeJob: Sendable {
       trace?.finish()
       throw error
     }
-    do throws(CommandError) { try checkControls(encoder.negotiated) } catch {
+    do throws(CommandError) { try encoder.negotiated.require(options.controls) } catch {
       await encoder.close()
       throw error
     }
@@ -176,12 +176,14 @@ struct EncodeJob: Sendable {
     guard !stream.agrees(with: StreamSummary(report, codec)) else { return }
     console.detail("the stream itself says: \(stream.text)")
   }
+}
 
+extension NegotiationReport {
   /// A control that was asked for by name and is not in force is an error, not a remark.
-  private func checkControls(_ report: NegotiationReport) throws(CommandError) {
-    for setting in options.controls {
+  func require(_ settings: [ControlSetting]) throws(CommandError) {
+    for setting in settings {
       guard
-        let outcome = report.controls.last(where: {
+        let outcome = controls.last(where: {
           $0.id == setting.id && $0.requested == setting.value
         })
       else { continue }

@@ -48,7 +48,7 @@ enum EncodeArguments {
     usage: "v4l2enc encode INPUT -o OUTPUT [options]",
     sections: [
       .init(title: "Input and output", options: inputOptions),
-      .init(title: "Device and codec", options: deviceOptions),
+      .init(title: "Device and codec", options: deviceOptions()),
       .init(title: "Quality", options: qualityOptions),
       .init(title: "Reports", options: reportOptions),
     ],
@@ -105,33 +105,37 @@ enum EncodeArguments {
     oddSizes,
   ]
 
-  static let deviceOptions: [Option] = [
-    Option(
-      "--device", value: "PATH|auto|virtual",
-      help: "Encoder: a node, the first that fits (auto, the default), or one in this process"
-    ) { (options, text) throws(CommandError) in
-      guard !text.isEmpty else { throw CommandError(.usage, "--device: the path is empty") }
-      options.device = text
-    },
-    Option(
-      "--codec", value: "h264|hevc|fwht",
-      help: "Codec (default: from OUTPUT's suffix, else h264); fwht is that of the kernel's vicodec"
-    ) { (options, text) throws(CommandError) in options.codec = try codec(named: text) },
-    Option(
-      "--profile", value: "P",
-      help: "baseline, constrained-baseline, main, high; HEVC: main"
-    ) { (options, text) throws(CommandError) in options.profile = text.lowercased() },
-    Option("--level", value: "L|auto", help: "Level, such as 4.1 (default: the lowest that fits)") {
-      (options, text) throws(CommandError) in
-      options.level = text.lowercased() == "auto" ? nil : text
-    },
-    Option(
-      "--set", value: "CONTROL=VALUE",
-      help: "Set a codec control by its kernel name or number, after all others; may be repeated"
-    ) { (options, text) throws(CommandError) in
-      options.controls.append(try ControlArgument.parse(text))
-    },
-  ]
+  /// The options that choose the encoder; `codecDefault` says which codec it is without `--codec`.
+  static func deviceOptions(codecDefault: String = "from OUTPUT's suffix, else h264") -> [Option] {
+    [
+      Option(
+        "--device", value: "PATH|auto|virtual",
+        help: "Encoder: a node, the first that fits (auto, the default), or one in this process"
+      ) { (options, text) throws(CommandError) in
+        guard !text.isEmpty else { throw CommandError(.usage, "--device: the path is empty") }
+        options.device = text
+      },
+      Option(
+        "--codec", value: "h264|hevc|fwht",
+        help: "Codec (default: \(codecDefault)); fwht is that of the kernel's vicodec"
+      ) { (options, text) throws(CommandError) in options.codec = try codec(named: text) },
+      Option(
+        "--profile", value: "P",
+        help: "baseline, constrained-baseline, main, high; HEVC: main"
+      ) { (options, text) throws(CommandError) in options.profile = text.lowercased() },
+      Option("--level", value: "L|auto", help: "Level, such as 4.1 (default: the lowest that fits)")
+      {
+        (options, text) throws(CommandError) in
+        options.level = text.lowercased() == "auto" ? nil : text
+      },
+      Option(
+        "--set", value: "CONTROL=VALUE",
+        help: "Set a codec control by its kernel name or number, after all others; may be repeated"
+      ) { (options, text) throws(CommandError) in
+        options.controls.append(try ControlArgument.parse(text))
+      },
+    ]
+  }
 
   static let qualityOptions: [Option] = [
     Option("--preset", value: "live|recording|safe", help: "A set of values, see below") {

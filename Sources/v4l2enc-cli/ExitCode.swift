@@ -1,8 +1,12 @@
 internal import V4L2Encoder
 
-/// How the command ends, in the codes of sysexits.h.
+/// How the command ends: in the codes of sysexits.h, and with the verdicts of `qualify`.
 enum ExitCode: Int32 {
   case success = 0
+  /// What `qualify` tried was not stable.
+  case unstable = 1
+  /// What `qualify` was to try could not be tried.
+  case untested = 2
   case usage = 64
   case badData = 65
   case noInput = 66

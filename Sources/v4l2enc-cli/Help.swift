@@ -30,6 +30,11 @@ enum Help {
     return text
   }
 
+  /// Sentences over the whole width.
+  static func paragraph(_ text: String) -> String {
+    wrap(text, to: width).map { $0 + "\n" }.joined()
+  }
+
   /// Breaks text at spaces.
   static func wrap(_ text: String, to width: Int) -> [String] {
     var lines: [String] = []

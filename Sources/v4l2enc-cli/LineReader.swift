@@ -19,6 +19,8 @@ struct LineReader: ~Copyable {
   private var buffer: [UInt8] = []
   private var place = 0
   private var number = 0
+  /// How many bytes the lines had so far that were whole.
+  private(set) var wholeBytes = 0
   private var hasEnded = false
 
   /// Opens a file; `-` is standard input.
@@ -64,6 +66,7 @@ struct LineReader: ~Copyable {
 
   private mutating func line(_ bytes: ArraySlice<UInt8>, isWhole: Bool) -> Line {
     number += 1
+    if isWhole { wholeBytes += bytes.count + 1 }
     return Line(text: String(decoding: bytes, as: UTF8.self), number: number, isWhole: isWhole)
   }
 

@@ -111,7 +111,7 @@ enum Quantities {
 
   /// A decimal number times `scale`, a power of ten; nil when it is none or does not come out
   /// whole.
-  private static func decimal(_ text: Substring, scale: Int) -> Int? {
+  static func decimal(_ text: Substring, scale: Int) -> Int? {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count <= 2, let whole = count(parts[0]) else { return nil }
     let (scaled, overflow) = whole.multipliedReportingOverflow(by: scale)

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Numbers as people read them.
 enum Units {
   /// `2.30 Mbit/s`, `500 kbit/s`.
@@ -29,6 +31,26 @@ enum Units {
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60)
     let rest = padded(seconds % 60, 2)
     return hours > 0 ? "\(hours):\(padded(minutes, 2)):\(rest)" : "\(minutes):\(rest)"
+  }
+
+  /// `90 s`, `5 min`, `24 h`: in the largest unit that comes out whole.
+  static func span(_ duration: Duration) -> String {
+    let milliseconds = duration.inMicroseconds / 1000
+    for (unit, name) in [(3_600_000, "h"), (60_000, "min")]
+    where milliseconds.isMultiple(of: unit) && milliseconds > 0 {
+      return "\(milliseconds / unit) \(name)"
+    }
+    return seconds(duration) + " s"
+  }
+
+  /// `2026-05-01 13:37 UTC`, of seconds since 1970.
+  static func date(_ seconds: Int) -> String {
+    var time = time_t(seconds)
+    var parts = unsafe tm()
+    guard unsafe gmtime_r(&time, &parts) != nil else { return "at \(seconds)" }
+    let numbers = unsafe [parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min]
+    let texts = numbers.map { padded(Int($0), 2) }
+    return unsafe "\(parts.tm_year + 1900)-\(texts[0])-\(texts[1]) \(texts[2]):\(texts[3]) UTC"
   }
 
   /// A time in seconds, with decimals only where there are some.

@@ -31,6 +31,7 @@ struct V4L2EncCommand {
       capture    Encode what a camera sends
       devices    List video devices and what they can do
       report     Make a page with charts of what --stats wrote
+      qualify    Try how many streams a board encodes, and for how long
 
     Options:
       -h, --help     This text; v4l2enc COMMAND --help says more
@@ -61,7 +62,8 @@ struct V4L2EncCommand {
   ) async throws(CommandError) -> ExitCode {
     guard let command = arguments.first else {
       throw CommandError(
-        .usage, "which command? encode, capture, devices or report (v4l2enc --help says more)")
+        .usage,
+        "which command? encode, capture, devices, report or qualify (v4l2enc --help says more)")
     }
     let rest = Array(arguments.dropFirst())
     switch command {
@@ -92,10 +94,15 @@ struct V4L2EncCommand {
         let console = Console(verbosity: .normal, progress: false)
         return try show(try ReportCommand.run(options, console))
       }
+    case "qualify":
+      switch try QualifyArguments.table.parse(rest, into: QualifyOptions()) {
+      case .help: return try show(Help.page(QualifyArguments.table))
+      case .run(let options): return await QualifyCommand.run(options, signals)
+      }
     case "--help", "-h", "help": return try show(help)
     case "--version": return try show("v4l2enc \(version)\n")
     default:
-      let known = ["encode", "capture", "devices", "report", "--help", "--version"]
+      let known = ["encode", "capture", "devices", "report", "qualify", "--help", "--version"]
       let kind = command.hasPrefix("-") ? "option" : "command"
       throw CommandError(
         .usage,

@@ -7,11 +7,12 @@ import Testing
   @Test func encode() { #expect(Help.page(EncodeArguments.table) == Self.encodePage) }
   @Test func capture() { #expect(Help.page(CaptureArguments.table) == Self.capturePage) }
   @Test func devices() { #expect(Help.page(DevicesCommand.table) == Self.devicesPage) }
+  @Test func qualify() { #expect(Help.page(QualifyArguments.table) == Self.qualifyPage) }
   @Test func report() { #expect(Help.page(ReportCommand.table) == Self.reportPage) }
 
   @Test func linesFitATerminal() {
     let pages = [Self.encodePage, Self.capturePage, Self.devicesPage, Self.reportPage]
-    for page in pages + [V4L2EncCommand.help] {
+    for page in pages + [Self.qualifyPage, V4L2EncCommand.help] {
       #expect(page.hasSuffix("\n"))
       for line in page.split(separator: "\n") { #expect(line.count <= 92, "\(line)") }
     }
@@ -220,6 +221,81 @@ import Testing
 
     FILE is what v4l2enc encode or capture --stats FILE has written, or is still writing; - is
     standard input. The page needs no network and no script.
+
+    """
+
+  private static let qualifyPage = """
+    Tries whether a board encodes for long, with one stream and with more.
+
+    Usage: v4l2enc qualify --journal FILE [options]
+
+    What to try:
+      --journal FILE              Where every step is written down before it begins; after a
+                                  crash of the machine the next start says which one did it and
+                                  leaves it out
+      --duration TIME[,TIME]...   How long to try each number of streams, such as 30s,5m,24h
+                                  (default: 30s,5m)
+      --streams N|N..M|N,M...     How many streams at once (default: 1)
+      --max-latency TIME          What 99 of 100 frames may take, such as 30ms (default:
+                                  anything)
+      --max-cpu PERCENT           Share of one processor that the command may use, such as 10%
+                                  (default: anything)
+      --retry                     Try again what the journal knows, crashes too
+      --no-software               No comparison with a software encoder
+      --size WxH                  Size of the pictures (default: 1280x720)
+      --fps N[/D]                 Frames per second of each stream (default: 30)
+      --format FORMAT             Pixels of the pictures (default: i420), as with encode
+
+    Device and codec:
+      --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
+                                  one in this process
+      --codec h264|hevc|fwht      Codec (default: h264); fwht is that of the kernel's vicodec
+      --profile P                 baseline, constrained-baseline, main, high; HEVC: main
+      --level L|auto              Level, such as 4.1 (default: the lowest that fits)
+      --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
+                                  others; may be repeated
+
+    Quality:
+      --preset live|recording|safe
+                                  A set of values, see below
+      -b, --bitrate RATE          Target, such as 4M or 500k (default: 0.1 bit per pixel, HEVC
+                                  0.07)
+      --peak-bitrate RATE         Peak of vbr (default: 1.5 times the bitrate)
+      --rate-control cbr|vbr|cq   Constant bitrate (default), variable bitrate, constant
+                                  quantizer
+      --qp N                      Quantizer of cq, 0 (best) to 51; implies cq
+      --init-qp N                 Quantizer of the first picture
+      --min-qp N                  Lowest quantizer allowed (default 10)
+      --max-qp N                  Highest quantizer allowed (default 51)
+      --gop N                     Pictures from key frame to key frame (default: 2 seconds)
+
+    Messages:
+      --no-progress               No status line (there is none without a terminal)
+      -q, --quiet                 Only warnings, errors and the table
+      -v, --verbose               What was negotiated, and what the library logs
+      -h, --help                  This text
+
+    Steps are tried from short to long, and from few streams to many; what asks for more than
+    one that failed is left out. In each step it is checked that every frame comes back, that
+    the stream can be read, that frames come at their rate and bits not above theirs, that
+    memory and open files do not grow, that the board does not throttle, and that the kernel
+    logs no defect.
+
+    Presets (any option given besides one wins):
+      live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers
+                                  at every IDR
+      recording                   VBR with a peak of 1.5 times the bitrate, High (HEVC: Main)
+      safe                        known stable on Rockchip, good for any driver: CBR, init QP
+                                  26, QP 10 to 51, GOP 30
+
+    Exit codes:
+      0                           Stable: every step was
+      1                           Unstable: some step was not, or did not come back
+      2                           Untested: some step could not be tried, and none was unstable
+      64, 65                      Wrong arguments; a damaged journal
+      69, 75, 77                  No usable device; one that does not answer; no permission
+      70, 71, 73, 74              A defect; no memory; cannot create or write the journal
+      130, 143                    Stopped by Ctrl-C or SIGTERM; the journal goes on from there
 
     """
 }

@@ -1,0 +1,71 @@
+internal import V4L2Encoder
+
+/// What happens to the process and the board during a step; keeps no more for a day than for a
+/// minute.
+struct MachineWatch {
+  private let machine: Machine
+  private let kernelLog: KernelLog?
+  private let begin: HostLoad
+  private let settlesAfter: Duration
+  /// When everything that is needed once is there; nil in a step too short for that.
+  private var settled: HostLoad?
+  /// While the streams were running.
+  private var inside: HostLoad?
+  private var last: HostLoad
+  private var hottest: Double?
+  private var wasThrottled = false
+  private var wasUnderVoltage = false
+  private var defects: [String] = []
+  private var errors: [String] = []
+
+  private static let mostLines = 5
+
+  /// Begins to watch; `root` is where the machine's files are.
+  init(root: String, lasting duration: Duration) {
+    machine = Machine(root: root)
+    kernelLog = KernelLog(root: root)
+    begin = machine.hostLoad
+    last = begin
+    settlesAfter = min(max(duration / 4, .seconds(3)), .seconds(60))
+  }
+
+  /// Looks once, while the streams are running or after their end; what it sees.
+  @discardableResult
+  mutating func look(isOver: Bool = false) -> HostLoad {
+    last = machine.hostLoad
+    if !isOver {
+      inside = last
+      if settled == nil, last.time - begin.time >= settlesAfter { settled = last }
+    }
+    hottest = [hottest, last.temperature].compactMap(\.self).max()
+    wasThrottled = wasThrottled || last.isThrottled == true
+    wasUnderVoltage = wasUnderVoltage || last.isUnderVoltage == true
+    for (gravity, line) in kernelLog?.newLines() ?? [] {
+      switch gravity {
+      case .defect: if defects.count < Self.mostLines { defects.append(line) }
+      case .error: if errors.count < Self.mostLines { errors.append(line) }
+      case .other: break
+      }
+    }
+    return last
+  }
+
+  /// Writes down what was seen.
+  func tell(_ measures: inout QualifyMeasures) {
+    measures.processorPercent = last.processorShare(since: begin).map { ($0 * 1000).rounded() / 10 }
+    measures.residentBytes = (inside ?? last).residentBytes
+    measures.temperature = hottest
+    measures.wasThrottled = wasThrottled
+    measures.wasUnderVoltage = wasUnderVoltage
+    measures.kernelDefects = defects
+    measures.kernelErrors = errors
+    guard let settled, let inside else { return }
+    measures.residentGrowth = Self.difference(inside.residentBytes, settled.residentBytes)
+    measures.descriptorGrowth = Self.difference(inside.openDescriptors, settled.openDescriptors)
+  }
+
+  private static func difference(_ new: Int?, _ old: Int?) -> Int? {
+    guard let new, let old else { return nil }
+    return new - old
+  }
+}

@@ -1,0 +1,70 @@
+internal import V4L2Encoder
+
+/// What a step must have kept to; each reason is a finding of its own.
+enum QualifyChecks {
+  /// Of the frames that were due.
+  private static let missedShare = 0.02
+  /// Whatever the time of a step, one hiccup of the machine is none of the encoder's.
+  private static let hiccup = 0.5
+  /// Above the target, over the whole of a step; drivers' rate control is seldom exact.
+  private static let bitrateShare = 1.25
+  /// In seconds: how long rate control may take to settle.
+  private static let settling = 10.0
+  /// Allocators keep what they had once.
+  private static let memoryGrowth = 16 << 20
+
+  /// Why a step is not stable; none when it is.
+  static func reasons(
+    _ measures: QualifyMeasures, asked frameRate: Rational, for duration: Duration,
+    _ limits: QualifyLimits
+  ) -> [String] {
+    var reasons: [String] = []
+    let lost = measures.framesIn - measures.packetsOut - measures.framesSkipped
+    if lost != 0 {
+      reasons.append("\(lost) of \(measures.framesIn) frames are not accounted for")
+    }
+    let counts = [
+      (measures.framesSkipped, "frames were skipped by the driver"),
+      (measures.corruptPackets, "pictures were marked as spoiled"),
+      (measures.unreadablePackets, "pictures cannot be read"),
+      (measures.unmatchedPackets, "pictures came that belong to no frame"),
+    ]
+    for (count, text) in counts where count > 0 { reasons.append("\(count) \(text)") }
+    let seconds = duration.inSeconds
+    let allowed = frameRate.value * (seconds * missedShare + hiccup)
+    if Double(measures.framesMissed) > allowed {
+      reasons.append(
+        "\(Units.fixed(measures.frameRate, 2)) frames per second instead of \(frameRate)")
+    }
+    if let target = measures.targetBitrate, seconds >= settling,
+      Double(measures.bitrate) > Double(target) * bitrateShare
+    {
+      reasons.append("\(Units.bitrate(measures.bitrate)) instead of \(Units.bitrate(target))")
+    }
+    if let limit = limits.latency, measures.latency.percentile99 > limit {
+      reasons.append(
+        "latency \(Units.duration(microseconds: measures.latency.percentile99)) p99, above "
+          + Units.duration(microseconds: limit))
+    }
+    if let limit = limits.processorPercent, let used = measures.processorPercent, used > limit {
+      reasons.append("\(Units.fixed(used, 1)) % CPU, above \(Units.fixed(limit, 1)) %")
+    }
+    if let growth = measures.residentGrowth, growth > memoryGrowth {
+      reasons.append("memory grew by \(Units.bytes(growth))")
+    }
+    if let growth = measures.descriptorGrowth, growth > 0 {
+      reasons.append("open files grew by \(growth)")
+    }
+    if measures.wasThrottled { reasons.append("the board was throttled") }
+    if measures.wasUnderVoltage { reasons.append("the supply was too weak") }
+    if let defect = measures.kernelDefects.first {
+      let more = measures.kernelDefects.count - 1
+      reasons.append("the kernel logged: \(defect)" + (more > 0 ? " (and \(more) more)" : ""))
+    }
+    return reasons
+  }
+}
+
+extension Duration {
+  fileprivate var inSeconds: Double { Double(inNanoseconds) / 1e9 }
+}

@@ -1,0 +1,97 @@
+internal import V4L2Encoder
+
+/// `v4l2enc qualify`.
+enum QualifyCommand {
+  /// Tries all steps; returns how the command ends.
+  static func run(_ options: QualifyOptions, _ signals: Signals) async -> ExitCode {
+    await CommandRun.run(options.encode, signals) { (console, stop) throws(CommandError) in
+      try await qualify(options, console, signals, stop)
+    }
+  }
+
+  private static func qualify(
+    _ options: QualifyOptions, _ console: Console, _ signals: Signals, _ stop: StopRequest
+  ) async throws(CommandError) -> ExitCode {
+    guard let path = options.journalPath else {
+      throw CommandError(
+        .usage, "which journal? name it with --journal FILE; after a crash it says what was tried")
+    }
+    let source = try QualifyStep.source(options)
+    let plan = try QualifyStep.plan(options, source)
+    let device = try DeviceChoice.name(options.encode.device, for: plan, console)
+    let host = QualifyHost.current
+    let journal = try QualifyJournal(path, host: host, options.limits)
+    let root = Machine.current.root
+    if KernelLog(root: root) == nil {
+      console.note(
+        "the kernel's log is not checked: /dev/kmsg cannot be read; run as root for that")
+    }
+    var campaign = QualifyCampaign(
+      options, QualifySetting(options, plan, device), known: journal.entries, console)
+    while !stop.isRaised, let setting = campaign.next() {
+      try journal.begin(setting)
+      let result = await QualifyStep(
+        options: options, device: device, streams: setting.streams,
+        duration: .milliseconds(setting.milliseconds), console: console, stop: stop,
+        announces: campaign.table.report == nil
+      ).run()
+      try journal.end(setting, result.outcome)
+      if let refusal = result.refusal, campaign.table.report == nil { throw refusal }
+      campaign.take(result)
+    }
+    campaign.finish(isStopped: stop.isRaised)
+    // What hangs may hang on to the processors as well.
+    if options.comparesSoftware, device != "virtual", !stop.isRaised, !campaign.hangs,
+      let outcome = await software(options, console, stop)
+    {
+      campaign.table.software = outcome
+    }
+    if let failure = OutputDescriptor.writeAll(
+      Array(campaign.table.text(host).utf8), to: StandardStreams.output)
+    {
+      throw OutputFile.error(failure, writing: "standard output")
+    }
+    return signals.exitCode ?? campaign.table.exitCode
+  }
+
+  /// One stream through the virtual device's software encoder; nil when it cannot encode this.
+  private static func software(
+    _ options: QualifyOptions, _ console: Console, _ stop: StopRequest
+  ) async -> (seconds: Duration, outcome: QualifyOutcome)? {
+    guard options.encode.codec != .fwht, let shortest = options.durations.first else { return nil }
+    let duration = min(shortest, .seconds(10))
+    console.note("for comparison: a software encoder for \(Units.span(duration))")
+    let step = QualifyStep(
+      options: options, device: "virtual", streams: 1, duration: duration, console: console,
+      stop: stop)
+    let outcome = await step.run().outcome
+    return outcome.measures == nil ? nil : (duration, outcome)
+  }
+}
+
+extension QualifySetting {
+  /// What all steps have in common.
+  init(_ options: QualifyOptions, _ plan: EncodePlan, _ device: String) {
+    let configuration = plan.configuration
+    self.device = device
+    codec = plan.codec.rawValue
+    width = configuration.size.width
+    height = configuration.size.height
+    frameRate = "\(configuration.frameRate)"
+    format = RawFormats.name(of: configuration.inputFormat)
+    var parts: [String] = []
+    switch configuration.rateControl {
+    case .constant(let bitrate): parts.append("cbr \(bitrate)")
+    case .variable(let bitrate, let peak): parts.append("vbr \(bitrate) \(peak)")
+    case .constantQuantizer(let quantizer): parts.append("qp \(quantizer)")
+    }
+    parts.append("gop \(configuration.keyFrameInterval)")
+    let range = configuration.quantizer
+    parts.append("qp range \(range.minimum) \(range.maximum)")
+    if let initial = range.initial { parts.append("first qp \(initial)") }
+    if let profile = configuration.profile { parts.append(profile.name) }
+    if let level = configuration.level { parts.append("level \(level.name)") }
+    parts += configuration.additionalControls.map { "control \($0.id)=\($0.value)" }
+    quality = parts.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,324 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import V4L2Encoder
+@testable import v4l2enc_cli
+
+/// `v4l2enc qualify` on a virtual device, on a machine whose kernel log is a file.
+@Suite(.timeLimit(.minutes(4))) struct QualifyTests {
+  private let directory: TemporaryDirectory
+  private var journal: String { directory.file("journal.jsonl") }
+  private var kernelLog: String { directory.file("root/dev/kmsg") }
+
+  init() throws {
+    directory = try TemporaryDirectory()
+    for part in ["root", "root/dev"] { mkdir(directory.file(part), 0o755) }
+    symlink("/proc", directory.file("root/proc"))
+    _ = try directory.write(Array("6,1,1,-;before\n".utf8), to: "root/dev/kmsg")
+  }
+
+  private func start(_ arguments: [String], device: String = "virtual") throws -> Subprocess {
+    try Subprocess(
+      try builtBinary(named: "v4l2enc"),
+      ["qualify", "--device", device, "--size", "64x64", "--journal", journal] + arguments,
+      environment: ["V4L2ENC_SYSROOT": directory.file("root")])
+  }
+
+  private func qualify(
+    _ arguments: String..., device: String = "virtual"
+  ) async throws -> SubprocessResult {
+    try await start(arguments, device: device).wait(within: .seconds(60))
+  }
+
+  private func lines() -> [String] {
+    let data = FileManager.default.contents(atPath: journal) ?? Data()
+    return String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
+  }
+
+  private func count(_ event: String) -> Int {
+    lines().count { $0.hasPrefix(#"{"event":"\#(event)","#) }
+  }
+
+  /// The columns of the table's row for so many streams and this time.
+  private func row(_ streams: String, _ time: String, in text: String) -> [Substring]? {
+    text.split(separator: "\n").map {
+      $0.replacing("  ", with: "\t").split(separator: "\t").map {
+        $0.drop { $0 == " " }
+      }
+    }.first { $0.count > 2 && $0[0] == streams && $0[1] == time }
+  }
+
+  @Test func aStableDeviceIsCalledThat() async throws {
+    let result = try await qualify("--duration", "500ms,1s", "--streams", "1..2")
+    #expect(result.exitCode == 0, "\(result.errorText)")
+    #expect(result.outputText.hasSuffix("\n\nverdict: stable\n"), "\(result.outputText)")
+    for (streams, time, frames) in [("1", "0.500 s", 15), ("2", "1 s", 60)] {
+      let cells = try #require(row(streams, time, in: result.outputText), "\(result.outputText)")
+      #expect(cells[2] == "stable" && cells.count == 9, "\(cells)")
+      #expect(
+        lines().contains { $0.contains(#""frames_in":\#(frames),"packets_out":\#(frames),"#) })
+    }
+    #expect(count("begin") == 4 && count("end") == 4)
+    let events = lines().map { $0.hasPrefix(#"{"event":"begin""#) }
+    #expect(events == [true, false, true, false, true, false, true, false])
+
+    // What the journal knows is not tried again, unless it is asked for or under other limits.
+    let again = try await qualify("--duration", "500ms,1s", "--streams", "1..2")
+    #expect(again.exitCode == 0 && count("begin") == 4)
+    #expect(again.outputText.contains("stable (journal)"))
+    _ = try await qualify("--duration", "500ms", "--retry")
+    #expect(count("begin") == 5)
+    _ = try await qualify("--duration", "500ms", "--max-latency", "10s")
+    #expect(count("begin") == 6)
+  }
+
+  @Test func whatWasKilledIsNamedAndLeftOut() async throws {
+    let process = try start(["--duration", "100s", "--streams", "2"])
+    try await eventually(within: .seconds(30), "a step has begun") { self.count("begin") == 1 }
+    process.send(SIGKILL)
+    _ = try await process.wait(within: .seconds(20))
+    #expect(count("end") == 0)
+
+    let next = try await qualify("--duration", "500ms,100s,200s", "--streams", "2,3")
+    #expect(next.exitCode == 1, "\(next.errorText)")
+    #expect(row("2", "0.500 s", in: next.outputText)?[2] == "stable")
+    #expect(row("3", "0.500 s", in: next.outputText)?[2] == "stable")
+    #expect(row("2", "100 s", in: next.outputText)?[2] == "unstable (journal)")
+    for (streams, time) in [("3", "100 s"), ("2", "200 s"), ("3", "200 s")] {
+      #expect(row(streams, time, in: next.outputText)?[2] == "untested", "\(next.outputText)")
+    }
+    #expect(next.outputText.contains("2 streams for 100 s: the command was killed during it, 20"))
+    #expect(next.outputText.contains("--retry tries it again"))
+    #expect(next.outputText.hasSuffix("verdict: unstable; stable up to 3 streams for 0.500 s\n"))
+    #expect(next.errorText.contains("warning: 2 streams for 100 s is left out: the command was"))
+    #expect(count("begin") == 3 && count("end") == 2)
+
+    // The same journal, as if the machine had been started anew since; another device is free.
+    let text = lines().joined(separator: "\n").replacing(#""boot":""#, with: #""boot":"x"#) + "\n"
+    _ = try directory.write(Array(text.utf8), to: "journal.jsonl")
+    let reboot = try await qualify("--duration", "100s", "--streams", "2")
+    #expect(reboot.exitCode == 1)
+    #expect(reboot.outputText.contains("the machine went down during it"), "\(reboot.outputText)")
+    let retry = try start(["--duration", "100s", "--streams", "2", "--retry"])
+    try await eventually(within: .seconds(30), "it is tried again") { self.count("begin") == 4 }
+    retry.send(SIGTERM)
+    #expect(try await retry.wait(within: .seconds(20)).exitCode == 143)
+  }
+
+  @Test func aStopIsNoCrash() async throws {
+    let process = try start(["--duration", "1s,100s", "--streams", "1"])
+    try await eventually(within: .seconds(30), "the second step has begun") {
+      self.count("begin") == 2
+    }
+    process.send(SIGINT)
+    let result = try await process.wait(within: .seconds(20))
+    #expect(result.exitCode == 130, "\(result.errorText)")
+    #expect(row("1", "1 s", in: result.outputText)?[2] == "stable", "\(result.outputText)")
+    #expect(row("1", "100 s", in: result.outputText)?[2] == "untested")
+    #expect(result.outputText.contains("1 stream for 100 s: stopped"))
+    #expect(count("end") == 2)
+    let next = try start(["--duration", "1s,100s", "--streams", "1"])
+    try await eventually(within: .seconds(30), "it goes on") { self.count("begin") == 3 }
+    next.send(SIGTERM)
+    #expect(try await next.wait(within: .seconds(20)).exitCode == 143)
+  }
+
+  @Test func limitsEndInAVerdict() async throws {
+    let result = try await qualify(
+      "--duration", "500ms,100s", "--streams", "1,2", "--max-cpu", "0.1%", "--max-latency", "1ms")
+    #expect(result.exitCode == 1, "\(result.errorText)")
+    #expect(row("1", "0.500 s", in: result.outputText)?[2] == "unstable", "\(result.outputText)")
+    #expect(result.outputText.contains("% CPU, above 0.1 %"))
+    #expect(result.outputText.contains("2 streams for 0.500 s: 1 stream for 0.500 s was unstable"))
+    #expect(result.outputText.hasSuffix("verdict: unstable\n"))
+    #expect(count("begin") == 1)
+  }
+
+  @Test func theKernelsLogIsWatched() async throws {
+    let process = try start(["--duration", "2s"])
+    try await eventually(within: .seconds(30), "the step is under way") {
+      process.errorSoFar.contains("H.264")
+    }
+    let file = try #require(FileHandle(forWritingAtPath: kernelLog))
+    try file.seekToEnd()
+    try file.write(
+      contentsOf: Data("3,2,2,-;usb 1-1: no reply\n4,3,3,-;BUG: scheduling while atomic\n".utf8))
+    let result = try await process.wait(within: .seconds(60))
+    #expect(result.exitCode == 1, "\(result.errorText)")
+    #expect(result.outputText.contains("the kernel logged: BUG: scheduling while atomic"))
+    #expect(!result.outputText.contains("usb") && !result.outputText.contains("before"))
+    #expect(result.errorText.contains("the kernel logged: usb 1-1: no reply"))
+    #expect(!result.errorText.contains("is not checked"))
+    try FileManager.default.removeItem(atPath: kernelLog)
+    let blind = try await qualify("--duration", "100ms")
+    #expect(blind.errorText.contains("the kernel's log is not checked"))
+  }
+
+  @Test func softwareIsMeasuredBesides() async throws {
+    let arguments = ["--duration", "500ms"]
+    let result = try await start(arguments, device: "virtual:bcm2835").wait(within: .seconds(60))
+    #expect(result.exitCode == 0, "\(result.errorText)")
+    #expect(result.outputText.hasPrefix("bcm2835-codec-encode (bcm2835-codec, virtual), kernel "))
+    #expect(row("software", "0.500 s", in: result.outputText)?[2] == "-", "\(result.outputText)")
+    #expect(count("begin") == 1)
+    let without = try await start(
+      arguments + ["--no-software", "--retry"], device: "virtual:bcm2835"
+    ).wait(within: .seconds(60))
+    #expect(row("software", "0.500 s", in: without.outputText) == nil)
+  }
+
+  @Test func aDeviceThatCannotBeOpenedIsNoVerdict() async throws {
+    let result = try await qualify("--duration", "500ms", device: directory.file("none"))
+    #expect(result.exitCode == 69, "\(result.errorText)")
+    #expect(result.outputText.isEmpty)
+    // It was in the journal before the device was touched, and is no crash afterwards.
+    #expect(count("begin") == 1 && count("end") == 1)
+    #expect(lines().last?.contains(#""verdict":"untested""#) == true)
+  }
+
+  @Test func aJournalIsUsedByOneAtATimeAndMustBeOne() async throws {
+    let process = try start(["--duration", "100s"])
+    try await eventually(within: .seconds(30), "a step has begun") { self.count("begin") == 1 }
+    let second = try await qualify("--duration", "500ms")
+    #expect(second.exitCode == 73 && second.errorText.contains("another v4l2enc qualify uses it"))
+    process.send(SIGTERM)
+    _ = try await process.wait(within: .seconds(20))
+    let known = lines()
+
+    // A line that a crash cut off goes; garbage does not.
+    let file = try #require(FileHandle(forWritingAtPath: journal))
+    try file.seekToEnd()
+    try file.write(contentsOf: Data(#"{"event":"begin","time":1"#.utf8))
+    #expect(try await qualify("--duration", "500ms").exitCode == 0)
+    #expect(lines().count == known.count + 2)
+    try file.seekToEnd()
+    try file.write(contentsOf: Data("{}\n".utf8))
+    let damaged = try await qualify("--duration", "500ms")
+    #expect(damaged.exitCode == 65)
+    #expect(damaged.errorText.contains("line \(known.count + 3) is not one of qualify"))
+    let device = try await v4l2enc(["qualify", "--device", "virtual", "--journal", "/dev/null"])
+    #expect(device.exitCode == 64 && device.errorText.contains("a journal is a file on a disk"))
+  }
+
+  @Test(
+    arguments: [
+      ([], "which journal?"), (["clip.y4m"], "takes no input"),
+      (["--duration", "5x"], "--duration 5x: write a time"),
+      (["--duration", "5m,30s"], "write the shortest first"),
+      (["--streams", "0"], "--streams 0: write numbers from 1 to 64"),
+      (["--streams", "4..1"], "--streams 4..1"), (["--max-cpu", "much"], "--max-cpu much"),
+      (["--max-latency", "0"], "--max-latency 0: write a time"),
+    ] as [([String], String)])
+  func argumentsAreChecked(arguments: [String], text: String) async throws {
+    let result = try await v4l2enc(["qualify"] + arguments)
+    #expect(result.exitCode == 64)
+    #expect(result.errorText.contains(text), "\(result.errorText)")
+  }
+}
+
+/// The parts of `qualify` by themselves.
+@Suite struct QualifyPartTests {
+  @Test func listsAndTimes() throws {
+    let times = try Quantities.durations("30ms,2.5s,90,5m,24h,7d", for: "-d")
+    #expect(
+      times == [
+        .milliseconds(30), .milliseconds(2500), .seconds(90), .seconds(300), .seconds(86_400),
+        .seconds(604_800),
+      ])
+    #expect(
+      times.map(Units.span) == ["0.030 s", "2.500 s", "90 s", "5 min", "24 h", "168 h"])
+    #expect(try Quantities.counts("1..3,5,8..9", for: "-s", in: 1...64) == [1, 2, 3, 5, 8, 9])
+    #expect(try Quantities.percent("12.5%", for: "-c") == 12.5)
+    for bad in ["", ",", "1,1", "2..", "..2", "1..2..3", "65", "-1", "1..3,2"] {
+      #expect(throws: CommandError.self) { try Quantities.counts(bad, for: "-s", in: 1...64) }
+    }
+    for bad in ["", "s", "0", "1e3", "-5s", "0.0001s", "400d", "99999999999999999999h"] {
+      #expect(throws: CommandError.self) { try Quantities.time(bad, for: "-d") }
+    }
+    #expect(Units.date(1_777_642_620) == "2026-05-01 13:37 UTC")
+  }
+
+  @Test func settingsAreCompared() {
+    var setting = QualifySetting()
+    setting.device = "/dev/video11"
+    setting.streams = 2
+    setting.milliseconds = 30_000
+    func other(_ streams: Int, _ seconds: Int, device: String = "/dev/video11") -> QualifySetting {
+      var other = setting
+      other.streams = streams
+      other.milliseconds = seconds * 1000
+      other.device = device
+      return other
+    }
+    #expect(other(2, 30).asksForAtLeast(setting) && other(3, 60).asksForAtLeast(setting))
+    #expect(!other(1, 60).asksForAtLeast(setting) && !other(3, 29).asksForAtLeast(setting))
+    #expect(!other(3, 60, device: "/dev/video12").asksForAtLeast(setting))
+    #expect(setting.text == "2 streams for 30 s" && other(1, 3600).text == "1 stream for 1 h")
+  }
+
+  @Test func everyFindingIsAReason() {
+    var good = QualifyMeasures()
+    good.framesIn = 900
+    good.packetsOut = 900
+    good.frameRate = 30
+    good.bitrate = 1_000_000
+    good.targetBitrate = 1_000_000
+    good.latency.percentile99 = 20_000
+    good.processorPercent = 8
+    good.residentGrowth = 1 << 20
+    good.descriptorGrowth = 0
+    let limits = QualifyLimits(latency: 30_000, processorPercent: 10)
+    func reasons(_ change: (inout QualifyMeasures) -> Void) -> [String] {
+      var measures = good
+      change(&measures)
+      return QualifyChecks.reasons(measures, asked: Rational(30), for: .seconds(30), limits)
+    }
+    #expect(reasons { _ in } == [])
+    let changes: [((inout QualifyMeasures) -> Void, String)] = [
+      ({ $0.packetsOut = 898 }, "2 of 900 frames are not accounted for"),
+      (
+        {
+          $0.packetsOut = 899; $0.framesSkipped = 1
+        }, "1 frames were skipped by the driver"
+      ),
+      ({ $0.corruptPackets = 3 }, "3 pictures were marked as spoiled"),
+      ({ $0.unreadablePackets = 4 }, "4 pictures cannot be read"),
+      ({ $0.unmatchedPackets = 5 }, "5 pictures came that belong to no frame"),
+      (
+        {
+          $0.framesMissed = 40; $0.frameRate = 28.6
+        }, "28.60 frames per second instead of 30"
+      ),
+      ({ $0.bitrate = 1_300_000 }, "1.30 Mbit/s instead of 1.00 Mbit/s"),
+      ({ $0.latency.percentile99 = 31_000 }, "latency 31.0 ms p99, above 30.0 ms"),
+      ({ $0.processorPercent = 10.4 }, "10.4 % CPU, above 10.0 %"),
+      ({ $0.residentGrowth = 20 << 20 }, "memory grew by 20.97 MB"),
+      ({ $0.descriptorGrowth = 2 }, "open files grew by 2"),
+      ({ $0.wasThrottled = true }, "the board was throttled"),
+      ({ $0.wasUnderVoltage = true }, "the supply was too weak"),
+      ({ $0.kernelDefects = ["Oops", "x"] }, "the kernel logged: Oops (and 1 more)"),
+    ]
+    for (change, text) in changes { #expect(reasons(change) == [text]) }
+    // A hiccup is none, and a short step says little of bitrates.
+    #expect(reasons { $0.framesMissed = 30 } == [])
+    var measures = good
+    measures.bitrate = 2_000_000
+    #expect(
+      QualifyChecks.reasons(measures, asked: Rational(30), for: .seconds(5), limits) == [])
+  }
+
+  @Test(
+    arguments: [
+      ("6,1,2,-;usb 1-1: new device", .other), ("3,1,2,-;mmc0: timeout", .error),
+      ("2,1,2,-;temperature critical", .defect), ("4,1,2,-;BUG: kernel NULL pointer", .defect),
+      ("4,1,2,-;------------[ cut here ]------------", .defect),
+      ("3,1,2,-;INFO: task v4l2:12 blocked for more than 120 seconds.", .defect),
+      // From a program, by syslog.
+      ("11,1,2,-;BUG: of a program", .other),
+    ] as [(Substring, KernelLog.Gravity)])
+  func kernelLinesAreJudged(line: Substring, gravity: KernelLog.Gravity) {
+    #expect(KernelLog.parse(line)?.0 == gravity)
+    #expect(KernelLog.parse(" SUBSYSTEM=usb") == nil && KernelLog.parse("garbage") == nil)
+  }
+}
