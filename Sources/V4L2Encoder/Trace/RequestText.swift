@@ -1,4 +1,5 @@
 internal import CV4L2
+internal import Glibc
 
 /// Requests and the structs behind them in words.
 package enum RequestText {
