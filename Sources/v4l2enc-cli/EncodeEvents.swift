@@ -34,6 +34,7 @@ final class EncodeEvents: Sendable {
       console.warning("a frame is copied instead of being read in place: \(reason)")
     case .parameterSetsChanged(let time):
       console.detail("from frame \(time) on the stream has other parameter sets")
+    case .reconfigured(let report): console.detail("the encoder goes on: \(report.summary)")
     case .streamSizeDiffers(let size):
       console.warning("the driver encodes \(size) instead of the size that was asked for")
     case .recovering(let error): console.warning("\(error); trying to go on")

@@ -43,6 +43,10 @@ extension EncodedPacket {
   public var isKeyFrame: Bool { unit.isKeyFrame }
   /// Whether the packet starts with the parameter sets a decoder needs.
   public var hasParameterSets: Bool { unit.hasParameterSets }
+  /// Whether other parameter sets are in force from this packet on, as after a change of size.
+  ///
+  /// Never true for the first packet, nor for FWHT, whose frames each have a header of their own.
+  public var changesParameterSets: Bool { unit.changesParameterSets }
   /// What a decoder of the length-prefixed form must know first, and containers store.
   ///
   /// Every key frame has it, in each form, and so has a packet from which on it is another one; nil

@@ -16,6 +16,9 @@ public enum EncoderEvent: Hashable, Sendable {
   /// From the picture of this frame on, other parameter sets are in force; its packet has the new
   /// `configurationRecord`.
   case parameterSetsChanged(presentationTime: Int64)
+  /// The encoder goes on with another configuration, to which this was granted; the next packet is a
+  /// key frame.
+  case reconfigured(NegotiationReport)
   /// The stream's own size differs from the configured one.
   case streamSizeDiffers(VideoSize)
   /// The encoder failed, and another one is looked for.

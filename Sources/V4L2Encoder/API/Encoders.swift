@@ -47,6 +47,9 @@ public struct V4L2VideoEncoder<Codec: CodecTag>: VideoEncoder {
         Codec.codec, configuration, on: device, observer: observer))
   }
 
+  /// What is asked of the driver now: that of the opening, with what was changed since.
+  public var configuration: EncoderConfiguration { session.configuration }
+
   /// What the driver granted, and every difference from what was asked.
   public var negotiated: NegotiationReport { session.negotiated }
 
@@ -90,6 +93,25 @@ public struct V4L2VideoEncoder<Codec: CodecTag>: VideoEncoder {
     _ settings: DynamicSettings
   ) async throws(EncoderError) -> [ControlOutcome] {
     try await session.update(settings)
+  }
+
+  /// Makes the next frame that the device takes a key frame; see
+  /// ``VideoEncoder/requestKeyFrame()``.
+  ///
+  /// - Throws: as the protocol says.
+  public nonisolated(nonsending) func requestKeyFrame() async throws(EncoderError) {
+    try await session.requestKeyFrame()
+  }
+
+  /// Goes on with another size, pixel format or whatever else is negotiated; see
+  /// ``VideoEncoder/reconfigure(_:)``.
+  ///
+  /// - Throws: as the protocol says.
+  @discardableResult
+  public nonisolated(nonsending) func reconfigure(
+    _ configuration: EncoderConfiguration
+  ) async throws(EncoderError) -> NegotiationReport {
+    try await session.reconfigure(configuration)
   }
 
   /// Waits until every queued frame's packet is out; see ``VideoEncoder/drain()``.

@@ -2,7 +2,8 @@
 ///
 /// Its planes lie as the driver wants them: rows are `bytesPerLine` apart, and only the first
 /// `size.width` pixels of `size.height` rows are the picture. Dropping the buffer gives it back
-/// unused. The memory may be uncached: write it once, in order, and do not read it.
+/// unused. After a change of size or format it can still be written, but no longer be encoded. The
+/// memory may be uncached: write it once, in order, and do not read it.
 public struct InputBuffer: ~Copyable, Sendable {
   /// How the pixels must be laid out: the driver's format, not the configuration's.
   public let format: PixelFormat
@@ -13,24 +14,27 @@ public struct InputBuffer: ~Copyable, Sendable {
 
   /// Nil once the buffer is queued or given back.
   var engine: Engine?
+  /// What the buffer was made for.
+  let setup: StreamSetup
   private let index: Int
   private let memory: MappedBuffer
 
-  init(engine: Engine, index: Int, memory: MappedBuffer) {
+  init(engine: Engine, setup: StreamSetup, index: Int, memory: MappedBuffer) {
     self.engine = engine
+    self.setup = setup
     self.index = index
     self.memory = memory
-    format = engine.writer.rawFormat
-    size = engine.writer.visibleSize
-    planeCount = engine.writer.layout.planes.count
+    format = setup.writer.rawFormat
+    size = setup.writer.visibleSize
+    planeCount = setup.writer.layout.planes.count
   }
 
-  deinit { engine?.giveBack(index) }
+  deinit { engine?.giveBack(index, of: setup) }
 
   /// Bytes from one row of a colour plane to the next.
   public func bytesPerLine(ofPlane plane: Int) -> Int {
-    guard let engine, plane >= 0, plane < planeCount else { return 0 }
-    return engine.writer.layout.planes[plane].bytesPerLine
+    guard engine != nil, plane >= 0, plane < planeCount else { return 0 }
+    return setup.writer.layout.planes[plane].bytesPerLine
   }
 
   /// Lends the bytes of one colour plane, padding included, for writing.
@@ -39,8 +43,8 @@ public struct InputBuffer: ~Copyable, Sendable {
   public mutating func withMutableBytes<Result, Failure: Error>(
     ofPlane plane: Int, _ body: (inout MutableRawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result? {
-    guard let engine, plane >= 0, plane < planeCount else { return nil }
-    let layout = engine.writer.layout.planes[plane]
+    guard engine != nil, plane >= 0, plane < planeCount else { return nil }
+    let layout = setup.writer.layout.planes[plane]
     // The last row may come without its padding.
     let end = min(
       layout.offset + layout.bytesPerLine * layout.rows, memory.planeLengths[layout.memoryPlane])
@@ -62,7 +66,7 @@ public struct InputBuffer: ~Copyable, Sendable {
   public func dmabufPlanes() throws(EncoderError) -> [DMABUFPlane] {
     guard let engine else { return [] }
     let exported = try engine.export(memory)
-    return engine.writer.layout.planes.map { plane in
+    return setup.writer.layout.planes.map { plane in
       DMABUFPlane(
         descriptor: exported.descriptors[plane.memoryPlane], offset: plane.offset,
         bytesPerLine: plane.bytesPerLine)

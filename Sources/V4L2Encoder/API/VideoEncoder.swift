@@ -22,6 +22,9 @@ public protocol VideoEncoder: Sendable {
   /// The packets in decode order; single-pass.
   associatedtype Packets: AsyncSequence<EncodedPacket, EncoderError> & Sendable
 
+  /// What is asked of the driver now: that of the opening, with what was changed since.
+  var configuration: EncoderConfiguration { get }
+
   /// What the driver granted, and every difference from what was asked.
   var negotiated: NegotiationReport { get }
 
@@ -71,13 +74,42 @@ public protocol VideoEncoder: Sendable {
   ///
   /// They come into force with one of the next frames. Drivers that take them only while the
   /// queues are stopped are drained and started again, which makes the next frame a key frame;
-  /// drivers that read them only when they are opened get nothing, and the outcomes say so.
+  /// drivers that read them only when they are opened get nothing, and the outcomes say so. Without
+  /// `mayDrain` nothing is drained.
   ///
-  /// - Throws: `invalidConfiguration` for values that leave their ranges or do not fit how the
-  ///   encoder was opened; where it is drained, as `drain()`.
+  /// - Throws: `invalidConfiguration` for values that leave their ranges or do not fit what is in
+  ///   force; where it is drained, as `drain()`.
   nonisolated(nonsending) func update(
     _ settings: DynamicSettings
   ) async throws(EncoderError) -> [ControlOutcome]
+
+  /// Makes the next frame that the device takes a key frame, sooner than `FrameOptions` can: that
+  /// may be one which waits in the device already.
+  ///
+  /// Where the driver has no control for it, everything is drained, so that the next frame that is
+  /// encoded is a key frame.
+  ///
+  /// - Throws: `unsupported` when the driver makes none on demand; otherwise as `drain()`.
+  nonisolated(nonsending) func requestKeyFrame() async throws(EncoderError)
+
+  /// Goes on with another size, pixel format or whatever else is negotiated.
+  ///
+  /// Frames that were queued, or waited to be, come out first. Then both queues are stopped
+  /// and their buffers freed, everything is negotiated as at the opening, and the next frame becomes
+  /// a key frame with parameter sets of its own. `packets` and `statistics` go on; `negotiated` is
+  /// the new one, and ``EncoderEvent/reconfigured(_:)`` says when. A frame that does not fit any
+  /// more, and a lent buffer of before, is refused with `invalidFrame`.
+  ///
+  /// What the driver refuses leaves the configuration that was in force: encoding may go on with it.
+  ///
+  /// - Throws: `invalidConfiguration`, also for what cannot change while an encoder is open: time
+  ///   base, packet capacity, deadlines, and how packets look; `unsupported`; `buffersLent` when
+  ///   everything is on loan, or when the driver frees no buffers while one is; `outOfMemory` or
+  ///   `protocolViolation`; otherwise as `drain()`.
+  @discardableResult
+  nonisolated(nonsending) func reconfigure(
+    _ configuration: EncoderConfiguration
+  ) async throws(EncoderError) -> NegotiationReport
 
   /// Waits until every queued frame's packet is in `packets`; encoding may go on afterwards.
   ///
@@ -100,6 +132,22 @@ extension VideoEncoder {
   ) async throws(EncoderError) -> ControlOutcome.Result {
     let settings = DynamicSettings(controls: [ControlSetting(control, value)])
     return try await update(settings).last?.result ?? .unsupported
+  }
+
+  /// Goes on with frames of another size or format; see ``reconfigure(_:)``.
+  ///
+  /// - Parameters:
+  ///   - size: the size of the frames and of the encoded picture; nil leaves it.
+  ///   - format: how the frames' pixels are laid out; nil leaves it.
+  /// - Throws: as `reconfigure(_:)`.
+  @discardableResult
+  public nonisolated(nonsending) func changeInput(
+    size: VideoSize? = nil, format: PixelFormat? = nil
+  ) async throws(EncoderError) -> NegotiationReport {
+    var configuration = configuration
+    configuration.size = size ?? configuration.size
+    configuration.inputFormat = format ?? configuration.inputFormat
+    return try await reconfigure(configuration)
   }
 
   /// Queues one frame without options.

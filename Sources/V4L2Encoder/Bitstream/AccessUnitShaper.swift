@@ -32,12 +32,12 @@ package struct AccessUnitShaper: Sendable {
   /// More slices than the drivers at hand make of one picture.
   private static let shortCodes = 128
 
-  /// Takes over changed parameter sets; true when there was a complete record before.
+  /// Takes over parameter sets; true when there was another complete record before.
   package mutating func update(_ sets: ParameterSetCache) -> Bool {
     if addsDelimiters || measuresQuantizer { headers.update(parameterSets: sets.bytes) }
-    let hadRecord = record != nil
+    let former = record
     record = ConfigurationRecord(sets, codec: codec, form: form)
-    return hadRecord
+    return former != nil && former != record
   }
 
   /// Shapes one picture that comes in Annex B form.

@@ -6,7 +6,7 @@
 /// as pictures are held back for reordering. Without reordering that is the packet's own time.
 package struct DecodeTimeline: Sendable {
   /// How many pictures may precede one in decoding and follow it in display.
-  private let reorderDepth: Int
+  private var reorderDepth: Int
   /// Presentation times of frames that have not served as a decode time yet, in a ring.
   private var times: [Int64]
   private var head = 0
@@ -20,9 +20,11 @@ package struct DecodeTimeline: Sendable {
   /// Creates a timeline for a stream that holds back this many pictures; 0 without bidirectional
   /// ones.
   package init(reorderDepth: Int = 0) {
-    self.reorderDepth = min(max(reorderDepth, 0), 16)
+    self.reorderDepth = Self.usable(reorderDepth)
     times = Array(repeating: 0, count: 32)
   }
+
+  private static func usable(_ reorderDepth: Int) -> Int { min(max(reorderDepth, 0), 16) }
 
   /// Notes a frame, in the order of queuing.
   package mutating func frameQueued(presentationTime: Int64, duration: Int64) {
@@ -74,6 +76,13 @@ package struct DecodeTimeline: Sendable {
     head = 0
     count = 0
     leading = 0
+  }
+
+  /// Starts over with a stream that holds back another number of pictures; times still do not
+  /// decrease.
+  package mutating func reset(reorderDepth: Int) {
+    reset()
+    self.reorderDepth = Self.usable(reorderDepth)
   }
 
   private mutating func popFirst() -> Int64? {

@@ -48,8 +48,18 @@ package struct EncoderDevice: Sendable {
     guard granted > 0, granted <= 1024 else {
       throw DeviceRequestError("VIDIOC_REQBUFS", .invalidArgument)
     }
+    return try mapBuffers(direction, count: granted, planeSizes: planeSizes)
+  }
+
+  /// Maps buffers that are allocated already.
+  ///
+  /// - Throws: as `allocateBuffers`.
+  package func mapBuffers(
+    _ direction: QueueDirection, count: Int, planeSizes: [Int]
+  ) throws(DeviceRequestError) -> [MappedBuffer] {
+    let type = bufferType(direction)
     var buffers: [MappedBuffer] = []
-    for index in 0..<granted {
+    for index in 0..<count {
       let planes: [BufferPlane]
       do throws(Errno) {
         planes = try handle.queryBuffer(type, index: index, planeCount: planeSizes.count)

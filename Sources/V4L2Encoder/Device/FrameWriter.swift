@@ -49,16 +49,24 @@ package struct FrameWriter: Sendable {
 
   /// Refuses a frame that is not as configured.
   package func check(_ frame: VideoFrame) throws(EncoderError) {
+    if let refusal = refusal(of: frame) { throw refusal }
+  }
+
+  /// Why a frame is not as configured; nil when it is.
+  package func refusal(of frame: VideoFrame) -> EncoderError? {
     guard frame.format == inputFormat else {
-      throw EncoderError(
-        .invalidFrame, "the frame is \(frame.format), the encoder was opened for \(inputFormat)")
+      return EncoderError(
+        .invalidFrame,
+        "the frame is \(frame.format), the encoder is set up for \(inputFormat); "
+          + "reconfigure it for another format")
     }
     guard frame.size == frameSize else {
-      throw EncoderError(
+      return EncoderError(
         .invalidFrame,
-        "the frame is \(frame.size), the encoder was opened for \(frameSize); "
-          + "open another encoder for another size")
+        "the frame is \(frame.size), the encoder is set up for \(frameSize); "
+          + "reconfigure it for another size")
     }
+    return nil
   }
 
   /// Converts or copies a checked frame into a buffer; returns how many bytes it stored.

@@ -48,6 +48,24 @@ package enum ConfigurationCheck {
         + PixelFormat.allRaw.compactMap { $0.info?.name }.joined(separator: ", "))
   }
 
+  /// Refuses a change of what stays as long as an encoder is open.
+  package static func validateChange(
+    from old: EncoderConfiguration, to new: EncoderConfiguration
+  ) throws(EncoderError) {
+    let parts = [
+      ("timeBase", old.timeBase == new.timeBase),
+      ("admission", old.admission == new.admission),
+      ("packetCapacity", old.packetCapacity == new.packetCapacity),
+      ("deadlines", old.deadlines == new.deadlines),
+      ("bitstreamForm", old.bitstreamForm == new.bitstreamForm),
+      ("accessUnitDelimiters", old.accessUnitDelimiters == new.accessUnitDelimiters),
+      ("measuresQuantizer", old.measuresQuantizer == new.measuresQuantizer),
+    ]
+    for (name, isKept) in parts {
+      try require(isKept, "\(name) cannot change while the encoder is open; open another one")
+    }
+  }
+
   /// Refuses rates that no device can have.
   package static func validate(frameRate rate: Rational) throws(EncoderError) {
     try require(

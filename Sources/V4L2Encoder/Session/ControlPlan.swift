@@ -42,7 +42,7 @@ package enum ControlPlan {
       + quantizer(codec, configuration) + headers(codec, configuration)
   }
 
-  private static func rate(
+  static func rate(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration
   ) -> [PlannedControl] {
     switch configuration.rateControl {
@@ -73,20 +73,24 @@ package enum ControlPlan {
     }
   }
 
-  private static func structure(
+  static func keyFrameInterval(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration, _ family: DriverFamily
   ) -> [PlannedControl] {
     let interval = Int64(configuration.keyFrameInterval)
-    let bidirectional = configuration.bidirectionalFrames
-    let keyFrames: [PlannedControl]
     if let controls = family.keyFrameIntervals[codec] {
-      keyFrames = controls.map { PlannedControl($0, interval, .asked) }
-    } else {
-      // Older bcm2835-codec has the H.264 control only; both are the same setting there.
-      let substitute: [PlannedControl] =
-        codec == .h264 ? [PlannedControl(.h264IPeriod, interval, .asked)] : []
-      keyFrames = [PlannedControl(.gopSize, interval, .asked, else: substitute)]
+      return controls.map { PlannedControl($0, interval, .asked) }
     }
+    // Older bcm2835-codec has the H.264 control only; both are the same setting there.
+    let substitute: [PlannedControl] =
+      codec == .h264 ? [PlannedControl(.h264IPeriod, interval, .asked)] : []
+    return [PlannedControl(.gopSize, interval, .asked, else: substitute)]
+  }
+
+  private static func structure(
+    _ codec: VideoCodec, _ configuration: EncoderConfiguration, _ family: DriverFamily
+  ) -> [PlannedControl] {
+    let bidirectional = configuration.bidirectionalFrames
+    let keyFrames = keyFrameInterval(codec, configuration, family)
     guard codec != .fwht else { return keyFrames }
     return keyFrames + [
       PlannedControl(.bFrames, Int64(bidirectional), bidirectional > 0 ? .asked : .explicit)
@@ -124,7 +128,7 @@ package enum ControlPlan {
   }
 
   /// The maximum goes first: s5p-mfc starts with a maximum of 0, below any minimum.
-  private static func quantizer(
+  static func quantizer(
     _ codec: VideoCodec, _ configuration: EncoderConfiguration
   ) -> [PlannedControl] {
     let range = configuration.quantizer

@@ -81,7 +81,8 @@ package final class EncoderSession: Sendable {
         .deviceUnavailable, "no usable \(codec.name) encoder on this machine: \(reason)"))
   }
 
-  package var negotiated: NegotiationReport { engine.report }
+  package var negotiated: NegotiationReport { engine.core.withLock { $0.setup.report } }
+  package var configuration: EncoderConfiguration { engine.core.withLock { $0.configuration } }
   package var packets: PacketSequence { PacketSequence(engine.mailbox) }
   package var statistics: EncoderStatistics {
     var statistics = engine.core.withLock { $0.currentStatistics }
@@ -96,8 +97,8 @@ package final class EncoderSession: Sendable {
   }
 
   package nonisolated(nonsending) func nextInputBuffer() async throws(EncoderError) -> InputBuffer {
-    let (index, memory) = try await engine.lend()
-    return InputBuffer(engine: engine, index: index, memory: memory)
+    let (index, memory, setup) = try await engine.lend()
+    return InputBuffer(engine: engine, setup: setup, index: index, memory: memory)
   }
 
   package nonisolated(nonsending) func encode(
@@ -107,15 +108,27 @@ package final class EncoderSession: Sendable {
     guard buffer.engine === engine else {
       throw EncoderError(.invalidFrame, "the buffer was lent by another encoder")
     }
+    let setup = buffer.setup
     guard let index = buffer.redeem() else { return }
     try await engine.encode(
-      heldIndex: index, presentationTime: presentationTime, duration: duration, options: options)
+      heldIndex: index, of: setup, presentationTime: presentationTime, duration: duration,
+      options: options)
   }
 
   package nonisolated(nonsending) func update(
     _ settings: DynamicSettings
   ) async throws(EncoderError) -> [ControlOutcome] {
     try await engine.update(settings)
+  }
+
+  package nonisolated(nonsending) func requestKeyFrame() async throws(EncoderError) {
+    try await engine.requestKeyFrame()
+  }
+
+  package nonisolated(nonsending) func reconfigure(
+    _ configuration: EncoderConfiguration
+  ) async throws(EncoderError) -> NegotiationReport {
+    try await engine.reconfigure(configuration)
   }
 
   package nonisolated(nonsending) func drain() async throws(EncoderError) {

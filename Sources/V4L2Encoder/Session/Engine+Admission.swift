@@ -50,6 +50,9 @@ extension Engine {
 
   private func tryToReserve(_ claim: InputClaim) throws(EncoderError) -> Int? {
     let (result, mustWake) = core.withLock { core -> (Result<Int?, EncoderError>, Bool) in
+      if let frame = claim.frame, let refusal = core.setup.writer.refusal(of: frame) {
+        return (.failure(refusal), false)
+      }
       guard claim.heldIndex != nil || core.inputWaiters.isEmpty else {
         return (.success(nil), false)
       }

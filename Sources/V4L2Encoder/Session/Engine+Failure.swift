@@ -4,7 +4,7 @@ extension Engine {
   func fail(_ error: EncoderError) {
     core.withLock { core in core.machine.fail(error) }
     mailbox.finish(.failure(error))
-    giveUpWaitingSettings()
+    giveUpRestJobs(error)
     abandonWaitingFrames()
     resumeWaiters()
   }

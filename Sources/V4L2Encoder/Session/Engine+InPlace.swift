@@ -4,43 +4,47 @@ internal import Glibc
 extension Engine {
   /// Queues a DMABUF; returns the errno when the driver refuses to import it.
   func queueImported(
-    _ image: DMABUFImage, _ index: Int, frame: VideoFrame, options: FrameOptions,
-    start: MonotonicTime
+    _ image: DMABUFImage, _ index: Int, _ setup: StreamSetup, frame: VideoFrame,
+    options: FrameOptions, start: MonotonicTime
   ) throws(EncoderError) -> Errno? {
-    if let refusal = writer.importRefusal(frame.planes) {
+    if let refusal = setup.writer.importRefusal(frame.planes) {
       cancelReservation(of: index)
       throw EncoderError(.invalidFrame, "not the layout the encoder was opened for: \(refusal)")
     }
-    return try queueLent(.image(image), index, frame: frame, options: options, start: start)
+    return try queueLent(
+      .image(image), index, setup, frame: frame, options: options, start: start)
   }
 
   /// Queues memory of the application, or a copy of what the driver cannot read where it is;
   /// returns the errno when the driver refuses to read memory of the application at all.
   func queueInPlace(
-    _ frame: VideoFrame, _ index: Int, options: FrameOptions, start: MonotonicTime
+    _ frame: VideoFrame, _ index: Int, _ setup: StreamSetup, options: FrameOptions,
+    start: MonotonicTime
   ) throws(EncoderError) -> Errno? {
-    let (obstacle, memory, addresses) = obstacle(to: frame)
+    let (obstacle, memory, addresses) = obstacle(to: frame, setup.writer)
     guard let memory, let addresses else {
-      return try queueBounced(frame, index, because: obstacle, options: options, start: start)
+      return try queueBounced(
+        frame, index, setup, because: obstacle, options: options, start: start)
     }
-    let longer = writer.lengthened(addresses, in: memory)
+    let longer = setup.writer.lengthened(addresses, in: memory)
     let place = core.withLock { core in
       core.place(for: memory, at: addresses, or: longer, insteadOf: index)
     }
     guard let place else {
       return try queueBounced(
-        frame, index,
+        frame, index, setup,
         because: "its address comes again while the driver still knows what was "
           + "there before; memory that is \(FrameMemory.alignment) bytes longer prevents that",
         options: options, start: start)
     }
     return try queueLent(
-      .memory(memory, place.addresses), place.index, frame: frame, options: options, start: start)
+      .memory(memory, place.addresses), place.index, setup, frame: frame, options: options,
+      start: start)
   }
 
   /// Where the driver can read a frame, or why it cannot.
   private func obstacle(
-    to frame: VideoFrame
+    to frame: VideoFrame, _ writer: FrameWriter
   ) -> (obstacle: String, memory: FrameMemory?, addresses: PlaneAddresses?) {
     guard case .memory(let memory, let offset) = frame.storage else {
       return ("it is in a DMABUF and the encoder was opened for memory", nil, nil)
@@ -57,29 +61,30 @@ extension Engine {
   }
 
   private func queueBounced(
-    _ frame: VideoFrame, _ index: Int, because reason: String, options: FrameOptions,
-    start: MonotonicTime
+    _ frame: VideoFrame, _ index: Int, _ setup: StreamSetup, because reason: String,
+    options: FrameOptions, start: MonotonicTime
   ) throws(EncoderError) -> Errno? {
     let (known, isFirst) = core.withLock { core in
       defer { core.hasReportedCopy = true }
       return (core.bounce(index), !core.hasReportedCopy)
     }
     if isFirst { observer.event?(.frameCopied(reason)) }
-    let buffer = known ?? BounceBuffer(planes: writer.bytesUsed)
+    let buffer = known ?? BounceBuffer(planes: setup.writer.bytesUsed)
     let copied = try withReservation(of: index) { () throws(EncoderError) in
-      try writer.write(frame, into: buffer)
+      try setup.writer.write(frame, into: buffer)
     }
     return try queueLent(
-      .bounced(buffer), index, frame: frame, options: options, start: start, copied: copied)
+      .bounced(buffer), index, setup, frame: frame, options: options, start: start,
+      copied: copied)
   }
 
   private func queueLent(
-    _ input: EngineCore.Input, _ index: Int, frame: VideoFrame, options: FrameOptions,
-    start: MonotonicTime, copied: Int = 0
+    _ input: EngineCore.Input, _ index: Int, _ setup: StreamSetup, frame: VideoFrame,
+    options: FrameOptions, start: MonotonicTime, copied: Int = 0
   ) throws(EncoderError) -> Errno? {
     do throws(EncoderError) {
       try queue(
-        index, presentationTime: frame.presentationTime, duration: frame.duration,
+        index, setup, presentationTime: frame.presentationTime, duration: frame.duration,
         options: options, start: start, input: input, copied: copied)
       return nil
     } catch {

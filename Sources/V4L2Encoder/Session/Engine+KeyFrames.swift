@@ -3,15 +3,28 @@ extension Engine {
   /// Where the driver has no control for key frames, everything is brought out before the frame,
   /// so that it is the first after a restart.
   nonisolated(nonsending) func prepare(
-    _ options: FrameOptions
+    _ options: FrameOptions, for frame: VideoFrame? = nil
   ) async throws(EncoderError) -> FrameOptions {
     var options = options
     if mayDropFrames, core.withLock({ $0.isKeyFrameOwed }) { options.forceKeyFrame = true }
-    guard options.forceKeyFrame, report.keyFrames == .restart else { return options }
+    guard options.forceKeyFrame else { return options }
+    let setup = core.withLock { $0.setup }
+    if let frame { try setup.writer.check(frame) }
+    guard setup.report.keyFrames == .restart else { return options }
     try await drainDevice()
     core.withLock { $0.isKeyFrameOwed = false }
     options.forceKeyFrame = false
     return options
+  }
+
+  /// Makes the next frame that the driver takes a key frame.
+  nonisolated(nonsending) func requestKeyFrame() async throws(EncoderError) {
+    let (report, error) = core.withLock { ($0.setup.report, $0.machine.terminalError) }
+    if let error { throw error }
+    switch report.keyFrames {
+    case .control: try forceKeyFrame()
+    case .restart: try await drainDevice()
+    }
   }
 
   /// Asks the driver to make the next frame a key frame.

@@ -17,16 +17,17 @@ extension Engine {
   private func reservePassingNobody(_ offered: OfferedFrame) throws(EncoderError) -> Int? {
     let mayPass = core.withLock { core in
       let wantsKeyFrame = offered.options.forceKeyFrame || core.isKeyFrameOwed
-      return !core.waiting.isBeingFed && !(wantsKeyFrame && report.keyFrames == .restart)
+      return !core.waiting.isBeingFed && !(wantsKeyFrame && core.setup.report.keyFrames == .restart)
     }
     guard mayPass else { return nil }
-    return try reserveAtOnce(InputClaim(image: offered.image, patience: .wait))
+    return try reserveAtOnce(InputClaim(frame: offered.frame, image: offered.image, patience: .wait))
   }
 
   private func enqueue(_ offered: OfferedFrame, capacity: Int) throws(EncoderError) {
     let (error, displaced, mustFeed) = core.withLock {
       core -> (EncoderError?, OfferedFrame?, Bool) in
-      if let error = core.machine.terminalError { return (error, nil, false) }
+      let error = core.machine.terminalError ?? core.setup.writer.refusal(of: offered.frame)
+      if let error { return (error, nil, false) }
       let displaced = core.waiting.count >= capacity ? core.waiting.removeFirst() : nil
       core.waiting.append(offered)
       return (nil, displaced, core.waiting.beginFeeding())
@@ -52,7 +53,7 @@ extension Engine {
 
   private nonisolated(nonsending) func feedOne() async throws(EncoderError) {
     let mustRestart = core.withLock { core in
-      report.keyFrames == .restart
+      core.setup.report.keyFrames == .restart
         && (core.isKeyFrameOwed || core.waiting.first?.options.forceKeyFrame == true)
     }
     if mustRestart {
@@ -97,7 +98,7 @@ extension Engine {
   /// What is asked for a frame whose buffer is reserved, requests of dropped frames included.
   private func settleKeyFrame(_ options: FrameOptions) -> FrameOptions {
     core.withLock { core in
-      switch report.keyFrames {
+      switch core.setup.report.keyFrames {
       case .control:
         return FrameOptions(forceKeyFrame: options.forceKeyFrame || core.isKeyFrameOwed)
       case .restart:

@@ -6,42 +6,45 @@ extension Engine {
     _ settings: DynamicSettings
   ) async throws(EncoderError) -> [ControlOutcome] {
     if let error = core.withLock({ $0.machine.terminalError }) { throw error }
-    let plan = try SettingsPlan(settings, after: core.withLock { $0.rateControl })
+    let plan = try SettingsPlan(
+      settings, after: core.withLock { $0.configuration }, for: codec, family: device.family)
     guard !plan.isEmpty else { return [] }
     let outcomes: [ControlOutcome]
     switch device.family.changes {
     case .atOnce:
       let first = apply(plan)
       // Drivers that lock their controls while they stream say EBUSY.
+      let isLocked = settings.mayDrain && first.contains { $0.result == .refused(.busy) }
+      outcomes = isLocked ? try await atRest { .settings(plan, $0) } : first
+    case .afterRestart:
       outcomes =
-        first.contains { $0.result == .refused(.busy) } ? try await applyAtRest(plan) : first
-    case .afterRestart: outcomes = try await applyAtRest(plan)
+        settings.mayDrain
+        ? try await atRest { .settings(plan, $0) }
+        : plan.leftOut(
+          because: "\(device.named) takes it only while nothing is encoded, and mayDrain is false")
     case .afterReopening:
-      let reason = "\(device.named) reads it only when it is opened; open a new encoder"
-      outcomes =
-        plan.controls.map { $0.outcome(.leftOut(reason)) }
-        + (plan.frameRate.map { [ControlOutcome(frameRate: $0, .leftOut(reason))] } ?? [])
+      outcomes = plan.leftOut(
+        because: "\(device.named) reads it only when it is opened; open a new encoder")
     }
-    noteRate(plan, outcomes)
+    note(plan, outcomes)
     return outcomes
   }
 
   /// Remembers what later changes start from.
-  private func noteRate(_ plan: SettingsPlan, _ outcomes: [ControlOutcome]) {
+  private func note(_ plan: SettingsPlan, _ outcomes: [ControlOutcome]) {
     func took(_ id: UInt32) -> Bool {
       outcomes.last { $0.id == id }.map(\.isInForce) ?? false
     }
     core.withLock { core in
-      if took(ControlID.bitrate.rawValue) { core.rateControl = plan.rateControl }
-      if let rate = plan.frameRate, took(0) {
-        core.defaultDuration = configuration.interval(at: rate)
-      }
+      core.configuration = plan.configuration(
+        where: { took($0.rawValue) }, rateIsTaken: took(0), for: codec, after: core.configuration)
+      core.defaultDuration = core.configuration.interval
     }
   }
 
   /// Writes everything; the frame rate last, as at the negotiation of a new encoder first.
   func apply(_ plan: SettingsPlan) -> [ControlOutcome] {
-    var outcomes = plan.controls.map { $0.outcome(device.apply($0, among: plan.controls)) }
+    var outcomes = plan.controls.flatMap { apply($0, among: plan.controls) }
     if let rate = plan.frameRate {
       outcomes.append(ControlOutcome(frameRate: rate, apply(rate)))
     }
@@ -51,9 +54,21 @@ extension Engine {
     return outcomes
   }
 
+  /// Writes a control, and its substitute where the driver lacks it.
+  private func apply(
+    _ control: PlannedControl, among plan: [PlannedControl]
+  ) -> [ControlOutcome] {
+    let result = device.apply(control, among: plan)
+    let outcome = control.outcome(result)
+    guard result == .unsupported, let substitute = control.substitute.first else {
+      return [outcome]
+    }
+    return [outcome] + apply(substitute, among: plan)
+  }
+
   private func apply(_ rate: Rational) -> ControlOutcome.Result {
     var result = ControlOutcome.Result.unsupported
-    for direction in report.frameRateQueues {
+    for direction in core.withLock({ $0.setup.report.frameRateQueues }) {
       do throws(Errno) {
         let granted = try device.handle.setFrameRate(
           direction, device.bufferType(direction), rate)
@@ -68,63 +83,13 @@ extension Engine {
     }
     return result
   }
+}
 
-  /// Drains, stops both queues, writes and starts them again.
-  private nonisolated(nonsending) func applyAtRest(
-    _ plan: SettingsPlan
-  ) async throws(EncoderError) -> [ControlOutcome] {
-    let outcomes = Deferred<[ControlOutcome]>()
-    let change = EngineCore.SettingsChange(plan: plan, outcomes: outcomes)
-    core.withLock { $0.settingsChanges.append(change) }
-    do throws(EncoderError) {
-      repeat { try await drainDevice() } while try !restartIsUnderWay(for: change)
-    } catch {
-      // It must not come into force at somebody else's restart, later.
-      core.withLock { core in core.settingsChanges.removeAll { $0.outcomes === outcomes } }
-      throw error
-    }
-    device.handle.wake()
-    let result = await outcomes.value(within: configuration.deadlines.setup)
-    if let error = core.withLock({ $0.machine.terminalError }) { throw error }
-    guard let result else {
-      throw EncoderError(
-        .deviceStalled, "\(device.path) has not started again with other settings in time")
-    }
-    return result
-  }
-
-  /// Asks for a restart; false while frames of somebody else are about again.
-  private func restartIsUnderWay(
-    for change: EngineCore.SettingsChange
-  ) throws(EncoderError) -> Bool {
-    let (isUnderWay, error) = core.withLock { core -> (Bool, EncoderError?) in
-      if let error = core.machine.terminalError { return (false, error) }
-      // Somebody else's restart may have taken it along.
-      guard core.settingsChanges.contains(where: { $0.outcomes === change.outcomes }) else {
-        return (true, nil)
-      }
-      return (core.machine.requestRestart() || core.machine.state == .restarting, nil)
-    }
-    if let error { throw error }
-    return isUnderWay
-  }
-
-  /// Ends the waiting for a restart that will not come.
-  func giveUpWaitingSettings() {
-    for change in takeSettingsChanges() { change.outcomes.fulfill([]) }
-  }
-
-  private func takeSettingsChanges() -> [EngineCore.SettingsChange] {
-    core.withLock { core in
-      defer { core.settingsChanges = [] }
-      return core.settingsChanges
-    }
-  }
-
-  /// Writes what waited for the queues to be stopped; called by the device thread between
-  /// STREAMOFF and STREAMON.
-  func applyWaitingSettings() {
-    for change in takeSettingsChanges() { change.outcomes.fulfill(apply(change.plan)) }
+extension SettingsPlan {
+  /// The outcomes where the driver is not asked.
+  fileprivate func leftOut(because reason: String) -> [ControlOutcome] {
+    controls.map { $0.outcome(.leftOut(reason)) }
+      + (frameRate.map { [ControlOutcome(frameRate: $0, .leftOut(reason))] } ?? [])
   }
 }
 

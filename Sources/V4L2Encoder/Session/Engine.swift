@@ -8,18 +8,14 @@ internal import Glibc
 final class Engine: Sendable {
   let device: EncoderDevice
   let codec: VideoCodec
+  /// What was asked for at the opening; only what never changes may be read from it, which are the
+  /// deadlines, the time base and how packets look.
   let configuration: EncoderConfiguration
   let observer: EncoderObserver
-  let report: NegotiationReport
-  let writer: FrameWriter
-  /// CAPTURE buffers (encoded bytes).
-  let outputCount: Int
   let mailbox: PacketMailbox
   let core: Locked<EngineCore>
   /// Fulfilled when the device thread has given everything back.
   let exited = Deferred<Void>()
-  /// How many pictures a packet may overtake, as far as it is known from the controls.
-  let reorderDepth: Int
   /// Whether `encode` may return although the frame does not go into the device.
   let mayDropFrames: Bool
   /// Makes the entry in the table and the request one step, so that the driver gets the frames of
@@ -31,26 +27,16 @@ final class Engine: Sendable {
 
   init(
     device: EncoderDevice, codec: VideoCodec, configuration: EncoderConfiguration,
-    observer: EncoderObserver, agreement: Negotiator.Agreement,
-    backing: InputBacking
+    observer: EncoderObserver, setup: StreamSetup, backing: InputBacking
   ) {
     self.device = device
     self.codec = codec
     self.configuration = configuration
     self.observer = observer
-    self.report = agreement.report
-    self.writer = agreement.writer
-    outputCount = agreement.report.outputBuffers
     let handle = device.handle
     mailbox = PacketMailbox(capacity: configuration.packetCapacity) { handle.wake() }
-    reorderDepth = agreement.reorderDepth
     mayDropFrames = configuration.admission != .wait
-    core = Locked(
-      EngineCore(
-        backing: backing, inputCount: agreement.report.inputBuffers,
-        timeline: DecodeTimeline(reorderDepth: agreement.reorderDepth),
-        rateControl: configuration.rateControl,
-        defaultDuration: configuration.interval, timeBase: configuration.timeBase))
+    core = Locked(EngineCore(setup: setup, backing: backing, configuration: configuration))
   }
 
   // MARK: - Frames
@@ -60,14 +46,13 @@ final class Engine: Sendable {
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError) {
     var offered = OfferedFrame(frame: frame, options: options, start: .now)
-    try writer.check(frame)
     if case .dropOldest(let capacity) = configuration.admission, !options.waitsForRoom {
       try encodeOrEnqueue(offered, capacity: capacity)
       return
     }
-    offered.options = try await prepare(options)
+    offered.options = try await prepare(options, for: frame)
     let claim = InputClaim(
-      image: offered.image, patience: options.waitsForRoom ? .wait : patience)
+      frame: frame, image: offered.image, patience: options.waitsForRoom ? .wait : patience)
     while true {
       switch try await reserve(claim) {
       case .dropped(let reason):
@@ -84,13 +69,18 @@ final class Engine: Sendable {
   /// driver refuses to read frames where they are.
   func submit(_ offered: OfferedFrame, in index: Int) throws(EncoderError) -> Errno? {
     let (frame, options, start) = (offered.frame, offered.options, offered.start)
-    switch core.withLock({ $0.backing }) {
+    let (setup, backing) = core.withLock { ($0.setup, $0.backing) }
+    // The size or the format may have changed while the frame waited.
+    try withReservation(of: index) { () throws(EncoderError) in
+      try setup.writer.check(frame)
+    }
+    switch backing {
     case .mapped(let buffers):
       let copied = try withReservation(of: index) { () throws(EncoderError) in
-        try writer.write(frame, into: buffers[index])
+        try setup.writer.write(frame, into: buffers[index])
       }
       try queue(
-        index, presentationTime: frame.presentationTime, duration: frame.duration,
+        index, setup, presentationTime: frame.presentationTime, duration: frame.duration,
         options: options, start: start, copied: copied)
       return nil
     case .imported:
@@ -98,9 +88,10 @@ final class Engine: Sendable {
         cancelReservation(of: index)
         throw EncoderError.frameInMemory
       }
-      return try queueImported(image, index, frame: frame, options: options, start: start)
+      return try queueImported(
+        image, index, setup, frame: frame, options: options, start: start)
     case .pointers:
-      return try queueInPlace(frame, index, options: options, start: start)
+      return try queueInPlace(frame, index, setup, options: options, start: start)
     }
   }
 
@@ -135,7 +126,8 @@ final class Engine: Sendable {
 
   /// Queues a buffer that its holder has written.
   nonisolated(nonsending) func encode(
-    heldIndex: Int, presentationTime: Int64, duration: Int64, options: FrameOptions
+    heldIndex: Int, of setup: StreamSetup, presentationTime: Int64, duration: Int64,
+    options: FrameOptions
   ) async throws(EncoderError) {
     let start = MonotonicTime.now
     var options = options
@@ -143,21 +135,24 @@ final class Engine: Sendable {
       options = try await prepare(options)
       _ = try await reserve(InputClaim(heldIndex: heldIndex, patience: .wait))
     } catch {
-      giveBack(heldIndex)
+      giveBack(heldIndex, of: setup)
       throw error
     }
     try queue(
-      heldIndex, presentationTime: presentationTime, duration: duration, options: options,
+      heldIndex, setup, presentationTime: presentationTime, duration: duration, options: options,
       start: start)
   }
 
   /// Lends a buffer without promising a frame: a loan does not hold up a drain.
-  nonisolated(nonsending) func lend() async throws(EncoderError) -> (Int, MappedBuffer) {
+  nonisolated(nonsending) func lend() async throws(EncoderError) -> (
+    Int, MappedBuffer, StreamSetup
+  ) {
     let patience = configuration.admission == .fail ? InputClaim.Patience.fail : .wait
     guard case .buffer(let index) = try await reserve(InputClaim(patience: patience)) else {
-      throw EncoderError.wouldBlock(bufferCount: report.inputBuffers)
+      throw EncoderError.wouldBlock(bufferCount: core.withLock { $0.pool.count })
     }
-    guard case .mapped(let buffers) = core.withLock({ $0.backing }) else {
+    let (setup, backing) = core.withLock { ($0.setup, $0.backing) }
+    guard case .mapped(let buffers) = backing else {
       cancelReservation(of: index)
       throw EncoderError(
         .unsupported,
@@ -165,7 +160,7 @@ final class Engine: Sendable {
           + "buffers of its own to lend")
     }
     settle(queued: false)
-    return (index, buffers[index])
+    return (index, buffers[index], setup)
   }
 
   /// Exports a buffer that is on loan.
@@ -184,19 +179,22 @@ final class Engine: Sendable {
     }
   }
 
-  /// Takes a buffer back that was not used.
-  func giveBack(_ index: Int) {
-    core.withLock { core in core.pool.release(index) }
+  /// Takes a buffer back that was not used; one of an earlier setup is nobody's any more.
+  func giveBack(_ index: Int, of setup: StreamSetup) {
+    core.withLock { core in
+      if core.setup === setup { core.pool.release(index) }
+    }
     resumeWaiters()
   }
 
   func queue(
-    _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
+    _ index: Int, _ setup: StreamSetup, presentationTime: Int64, duration: Int64,
+    options: FrameOptions,
     start: MonotonicTime, input: EngineCore.Input = .mapped, copied: Int = 0
   ) throws(EncoderError) {
     try queuing.withLock { _ throws(EncoderError) in
       try queueInTurn(
-        index, presentationTime: presentationTime, duration: duration, options: options,
+        index, setup, presentationTime: presentationTime, duration: duration, options: options,
         start: start, input: input)
     }
     core.withLock { core in
@@ -207,19 +205,22 @@ final class Engine: Sendable {
   }
 
   private func queueInTurn(
-    _ index: Int, presentationTime: Int64, duration: Int64, options: FrameOptions,
+    _ index: Int, _ setup: StreamSetup, presentationTime: Int64, duration: Int64,
+    options: FrameOptions,
     start: MonotonicTime, input: EngineCore.Input
   ) throws(EncoderError) {
     if options.forceKeyFrame {
       do throws(EncoderError) {
         try forceKeyFrame()
       } catch {
-        cancelReservation(of: index)
+        giveBack(index, of: setup)
+        settle(queued: false)
         throw error
       }
     }
     let microseconds = configuration.microseconds(presentationTime)
-    let key = core.withLock { core in
+    let key = core.withLock { core -> Int64? in
+      guard core.setup === setup else { return nil }
       let duration = duration > 0 ? duration : core.defaultDuration
       // A rest may have been long: the device's time to answer starts with its first frame, also
       // when it keeps back others.
@@ -233,9 +234,15 @@ final class Engine: Sendable {
         presentationTime: presentationTime, duration: duration, microseconds: microseconds,
         begun: start, handedOver: .now)
     }
+    guard let key else {
+      settle(queued: false)
+      throw EncoderError(
+        .invalidFrame,
+        "the buffer was lent before the encoder's size or format changed; ask for another one")
+    }
     do throws(Errno) {
       try device.handle.queueFrame(
-        device.outputType, index: index, bytesUsed: writer.bytesUsed, timestamp: key,
+        device.outputType, index: index, bytesUsed: setup.writer.bytesUsed, timestamp: key,
         bytes: input.bytes)
     } catch {
       let failure = EncoderError(
@@ -322,7 +329,7 @@ final class Engine: Sendable {
     }
     mailbox.finish(failure.map { .failure($0) } ?? .success(()))
     device.handle.wake()
-    giveUpWaitingSettings()
+    giveUpRestJobs(failure ?? EncoderError(.closed, "the encoder is closed"))
     abandonWaitingFrames()
     resumeWaiters()
   }
@@ -361,15 +368,15 @@ final class Engine: Sendable {
   ///
   /// An error is left to the device thread, which meets it as well and knows what to do.
   func reclaimOneInput() -> Bool {
-    let memory = core.withLock { core -> BufferMemory? in
+    let form = core.withLock { core -> (memory: BufferMemory, planeCount: Int)? in
       guard core.pool.heldByDriver > 0 else { return nil }
       core.statistics.deviceRequests += 1
-      return core.backing.memory
+      return (core.backing.memory, core.setup.writer.bytesUsed.planeCount)
     }
-    guard let memory else { return false }
+    guard let form else { return false }
     do throws(Errno) {
       let result = try device.handle.dequeue(
-        device.outputType, planeCount: writer.bytesUsed.planeCount, memory: memory)
+        device.outputType, planeCount: form.planeCount, memory: form.memory)
       guard case .buffer(let buffer) = result else { return false }
       let (isOurs, lent) = core.withLock { core -> (Bool, LentFrame?) in
         // A buffer that the driver has not got, again and again, is no progress.

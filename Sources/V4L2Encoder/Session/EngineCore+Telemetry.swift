@@ -82,7 +82,7 @@ extension EngineCore {
     current.latency = telemetry.latency
     current.deviceLatency = telemetry.deviceLatency
     current.addedLatency = telemetry.addedLatency
-    current.targetBitrate = rateControl.bitrate
+    current.targetBitrate = configuration.rateControl.bitrate
     current.averageBitrate = telemetry.averageBitrate
     current.recentBitrate = telemetry.recentBitrate
     current.hasEnded = machine.terminalError != nil

@@ -36,11 +36,15 @@ struct EngineCore {
     let suspension: Suspension<Result<Void, EncoderError>>
   }
 
-  /// Settings that wait for the queues to be stopped.
-  struct SettingsChange {
-    let plan: SettingsPlan
-    /// Fulfilled with what became of them; with nothing when the session ended before.
-    let outcomes: Deferred<[ControlOutcome]>
+  /// Something that waits for the queues to be stopped.
+  struct RestJob {
+    enum Work {
+      case settings(SettingsPlan, Deferred<[ControlOutcome]>)
+      case configuration(EncoderConfiguration, Deferred<Result<NegotiationReport, EncoderError>>)
+    }
+
+    let identity: UInt64
+    let work: Work
   }
 
   /// A suspended task that is to be resumed after the lock is released.
@@ -59,6 +63,9 @@ struct EngineCore {
   }
 
   var machine = SessionStateMachine()
+  var setup: StreamSetup
+  /// What was asked for last of all that may change, and is in force.
+  var configuration: EncoderConfiguration
   /// CAPTURE buffers (encoded bytes) on their way to the event loop, which alone holds them then
   /// and so can undo their mappings.
   var captureBuffers: [MappedBuffer] = []
@@ -102,24 +109,35 @@ struct EngineCore {
   /// A key frame was asked for with a frame that was dropped.
   var isKeyFrameOwed = false
   var drainWaiters: [DrainWaiter] = []
-  var settingsChanges: [SettingsChange] = []
-  /// How bits are spent now.
-  var rateControl: RateControl
+  var restJobs: [RestJob] = []
   /// What a frame without a duration has, in units of the time base.
   var defaultDuration: Int64
   private var nextIdentity: UInt64 = 0
 
-  init(
-    backing: InputBacking, inputCount: Int, timeline: DecodeTimeline, rateControl: RateControl,
-    defaultDuration: Int64, timeBase: Rational
-  ) {
-    telemetry = PacketTelemetry(timeBase: timeBase)
+  init(setup: StreamSetup, backing: InputBacking, configuration: EncoderConfiguration) {
+    self.setup = setup
     self.backing = backing
-    self.rateControl = rateControl
-    self.defaultDuration = defaultDuration
-    pool = InputPool(count: inputCount)
-    self.timeline = timeline
+    self.configuration = configuration
+    telemetry = PacketTelemetry(timeBase: configuration.timeBase)
+    defaultDuration = configuration.interval
+    pool = InputPool(count: setup.report.inputBuffers)
+    timeline = DecodeTimeline(reorderDepth: setup.reorderDepth)
     inputWaiters.reserveCapacity(8)
+  }
+
+  /// Goes over to other buffers of another setup, while the driver has none.
+  mutating func change(
+    to setup: StreamSetup, _ backing: InputBacking, _ configuration: EncoderConfiguration
+  ) {
+    self.setup = setup
+    self.backing = backing
+    self.configuration = configuration
+    defaultDuration = configuration.interval
+    pool = InputPool(count: setup.report.inputBuffers)
+    timeline.reset(reorderDepth: setup.reorderDepth)
+    framesKeptBack = nil
+    mustCopy = false
+    hasReportedCopy = false
   }
 
   var hasWaiters: Bool { !inputWaiters.isEmpty || !drainWaiters.isEmpty }

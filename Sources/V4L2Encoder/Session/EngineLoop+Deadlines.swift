@@ -24,7 +24,7 @@ extension EngineLoop {
   /// Tells a device that is done, or rests, from one that is stuck.
   mutating func judgeProgress(_ now: MonotonicTime) {
     let deadlines = engine.configuration.deadlines
-    let interval = engine.configuration.frameRate.value
+    let interval = engine.core.withLock { $0.configuration.frameRate.value }
     let patience = max(deadlines.progress, .seconds(interval > 0 ? 3 / interval : 0))
     let mustLook = engine.core.withLock { core -> Bool in
       guard case .draining(let sign) = core.machine.state else {

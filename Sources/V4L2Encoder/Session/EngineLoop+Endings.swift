@@ -30,7 +30,7 @@ extension EngineLoop {
     }
     do throws(Errno) {
       try handle.queueEndOfStream(
-        device.outputType, index: index, planeCount: engine.writer.bytesUsed.planeCount)
+        device.outputType, index: index, planeCount: setup.writer.bytesUsed.planeCount)
     } catch {
       engine.fail(EncoderError("VIDIOC_QBUF", error, device: device.path, while: "draining"))
     }
@@ -87,11 +87,18 @@ extension EngineLoop {
       }
       withExtendedLifetime(lent) {}
       if engine.core.withLock({ $0.mustCopy }) { try engine.replacePlacesByMappedBuffers() }
+      let answers = doRestJobs()
+      // What the driver was left with by a failed change cannot be started.
+      guard engine.core.withLock({ $0.machine.terminalError == nil }) else {
+        answers.deliver()
+        return
+      }
       try engine.startStreaming()
       engine.core.withLock { core in
         core.lastProgress = .now
         core.machine.restarted()
       }
+      answers.deliver()
     } catch {
       engine.fail(
         EncoderError(

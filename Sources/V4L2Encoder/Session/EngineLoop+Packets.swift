@@ -99,7 +99,7 @@ extension EngineLoop {
     }
     reportStreamSize()
     let isCorrupt = buffer.flags.contains(.error)
-    let reorderDepth = max(engine.reorderDepth, assembler.reorderDepth)
+    let reorderDepth = max(setup.reorderDepth, assembler.reorderDepth)
     let copiesTime = buffer.flags.contains(.timestampCopy)
     let now = MonotonicTime.now
     var skipped: [Int64] = []
@@ -146,6 +146,6 @@ extension EngineLoop {
   mutating func reportStreamSize() {
     guard !hasReportedSize, let size = assembler.streamSize else { return }
     hasReportedSize = true
-    if size != engine.report.visibleSize { engine.observer.event?(.streamSizeDiffers(size)) }
+    if size != setup.report.visibleSize { engine.observer.event?(.streamSizeDiffers(size)) }
   }
 }

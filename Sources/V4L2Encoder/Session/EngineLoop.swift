@@ -5,6 +5,8 @@ struct EngineLoop: ~Copyable {
   let device: EncoderDevice
   let handle: any DeviceHandle
   var assembler: PacketAssembler
+  /// What is agreed with the driver now; only this thread changes it.
+  var setup: StreamSetup
   /// Since when packets wait for room in the mailbox.
   var roomMissingSince: MonotonicTime?
   /// Whether the driver reports an error condition without anything to dequeue.
@@ -21,7 +23,7 @@ struct EngineLoop: ~Copyable {
 
   init(engine: Engine) {
     self.engine = engine
-    outputs = engine.core.withLock { $0.takeCaptureBuffers() }
+    (outputs, setup) = engine.core.withLock { ($0.takeCaptureBuffers(), $0.setup) }
     device = engine.device
     handle = engine.device.handle
     let configuration = engine.configuration

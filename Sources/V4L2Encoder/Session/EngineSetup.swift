@@ -24,10 +24,29 @@ extension Engine {
         ?? EncoderError(.notAnEncoder, finding.report.refusal ?? "\(path) is no V4L2 device")
     }
     let device = EncoderDevice(handle: handle, path: path, capabilities: capabilities)
+    let stream = try prepareStream(device, codec, configuration, observer: observer)
+    // Newer drivers never send the event; those that know it may refuse it.
+    try? handle.subscribeEndOfStream()
+    let engine = Engine(
+      device: device, codec: codec, configuration: configuration, observer: observer,
+      setup: stream.setup, backing: stream.backing)
+    engine.core.withLock { $0.captureBuffers = stream.outputs }
+    do throws(DeviceRequestError) {
+      try engine.startStreaming()
+    } catch {
+      throw error.duringSetup(of: device)
+    }
+    return engine
+  }
+
+  /// Negotiates and allocates both queues' buffers, which were free before.
+  static func prepareStream(
+    _ device: EncoderDevice, _ codec: VideoCodec, _ configuration: EncoderConfiguration,
+    observer: EncoderObserver
+  ) throws(EncoderError) -> (setup: StreamSetup, backing: InputBacking, outputs: [MappedBuffer]) {
     var negotiator = Negotiator(
       device: device, codec: codec, configuration: configuration, observer: observer)
     var agreement = try negotiator.negotiate()
-    let action = "allocating buffers"
     do throws(DeviceRequestError) {
       let wantedInputs = max(configuration.inputBuffers, agreement.minimumInputBuffers + 1)
       let (backing, inputCount) = try inputBuffers(
@@ -39,21 +58,9 @@ extension Engine {
       agreement.report.outputBuffers = outputs.count
       observer.emit(.info, agreement.report.summary)
       for difference in agreement.report.differences { observer.emit(.info, difference) }
-      // Newer drivers never send the event; those that know it may refuse it.
-      try? handle.subscribeEndOfStream()
-      let engine = Engine(
-        device: device, codec: codec, configuration: configuration, observer: observer,
-        agreement: agreement, backing: backing)
-      engine.core.withLock { $0.captureBuffers = outputs }
-      try engine.startStreaming()
-      return engine
+      return (StreamSetup(agreement), backing, outputs)
     } catch {
-      guard error.errno == .invalidArgument else {
-        throw EncoderError(error.operation, error.errno, device: path, while: action)
-      }
-      throw EncoderError(
-        .protocolViolation, operation: error.operation, errno: error.errno,
-        "\(path) gives buffers that do not fit its own format, or refuses its own settings")
+      throw error.duringSetup(of: device)
     }
   }
 
@@ -104,7 +111,9 @@ extension Engine {
 
   /// Exchanges places for the driver's own buffers, between two stretches of streaming.
   func replacePlacesByMappedBuffers() throws(DeviceRequestError) {
-    let (count, memory) = core.withLock { ($0.pool.count, $0.backing.memory) }
+    let (count, memory, report) = core.withLock {
+      ($0.pool.count, $0.backing.memory, $0.setup.report)
+    }
     do throws(Errno) {
       _ = try device.handle.requestBuffers(device.outputType, count: 0, memory: memory)
     } catch {
@@ -122,7 +131,7 @@ extension Engine {
   ///
   /// CAPTURE starts first: Tegra's driver blocks otherwise (Chromium's encoder notes it).
   func startStreaming() throws(DeviceRequestError) {
-    applyWaitingSettings()
+    let outputCount = core.withLock { $0.setup.report.outputBuffers }
     var operation = "VIDIOC_QBUF"
     do throws(Errno) {
       for index in 0..<outputCount {
@@ -145,5 +154,17 @@ extension Engine {
     } catch {
       throw DeviceRequestError("VIDIOC_STREAMOFF", error)
     }
+  }
+}
+
+extension DeviceRequestError {
+  /// What a request means that fails between the negotiation and the first frame.
+  func duringSetup(of device: EncoderDevice) -> EncoderError {
+    guard errno == .invalidArgument else {
+      return EncoderError(operation, errno, device: device.path, while: "allocating buffers")
+    }
+    return EncoderError(
+      .protocolViolation, operation: operation, errno: errno,
+      "\(device.path) gives buffers that do not fit its own format, or refuses its own settings")
   }
 }

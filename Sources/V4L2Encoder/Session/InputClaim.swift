@@ -5,6 +5,8 @@ struct InputClaim: Sendable {
 
   /// The buffer that the caller holds already; nil for any.
   var heldIndex: Int?
+  /// The frame that goes into it, if that is known already.
+  var frame: VideoFrame?
   /// The DMABUFs that go into it.
   var image: DMABUFImage?
   var patience: Patience

@@ -79,4 +79,12 @@ package struct PacketAssembler: Sendable {
 
   /// The queues were restarted: what was carried belongs to nothing any more.
   package mutating func reset() { carry.removeAll(keepingCapacity: true) }
+
+  /// Another stream begins, whose key frames must not get the former one's parameter sets.
+  package mutating func startAnew() {
+    reset()
+    cache.removeAll()
+    streamSize = nil
+    reorderDepth = 0
+  }
 }
