@@ -97,6 +97,9 @@ import VirtualV4L2Device
     let encoder = try await H264Encoder.open(Harness.configuration(), on: disguised.selector)
     let before = disguised.requests.count
     for settings in [
+      DynamicSettings(keyFrameInterval: 0), DynamicSettings(rateControl: .constant(bitrate: 1)),
+      DynamicSettings(quantizer: QuantizerRange(minimum: 40, maximum: 30)),
+      DynamicSettings(bitrate: 2_000_000, rateControl: .constant(bitrate: 2_000_000)),
       DynamicSettings(bitrate: 0), DynamicSettings(bitrate: .max),
       DynamicSettings(peakBitrate: 2_000_000), DynamicSettings(frameRate: Rational(0)),
       DynamicSettings(frameRate: Rational(1, 0)),
@@ -182,6 +185,69 @@ import VirtualV4L2Device
     }
     if case .failure(let error) = result {
       #expect((error as? EncoderError)?.code == .closed)
+    }
+  }
+
+  @Test("the way to spend bits, the key frame distance and quantizer bounds change on the way")
+  func everythingElse() async throws {
+    let device = try Harness.device()
+    let encoder = try await H264Encoder.open(Harness.configuration(), on: .virtual(device))
+    let variable = try await encoder.update(
+      DynamicSettings(
+        rateControl: .variable(bitrate: 1_500_000, peak: 3_000_000), keyFrameInterval: 7,
+        quantizer: QuantizerRange(initial: 30, minimum: 20, maximum: 40)))
+    #expect(variable.filter { $0.result != .applied } == [])
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_BITRATE_MODE)] == 0)
+    #expect(device.appliedControls[bitrate] == 1_500_000)
+    #expect(device.appliedControls[peak] == 3_000_000)
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_GOP_SIZE)] == 7)
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_H264_MIN_QP)] == 20)
+    #expect(encoder.configuration.rateControl == .variable(bitrate: 1_500_000, peak: 3_000_000))
+    #expect(encoder.statistics.targetBitrate == 1_500_000)
+    _ = try await encoder.update(DynamicSettings(rateControl: .constantQuantizer(33)))
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_H264_MAX_QP)] == 33)
+    #expect(encoder.statistics.targetBitrate == nil)
+    // Back again, the bounds are those of before.
+    _ = try await encoder.update(DynamicSettings(rateControl: .constant(bitrate: 700_000)))
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_H264_MAX_QP)] == 40)
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_BITRATE_MODE)] == 1)
+    #expect(encoder.configuration.keyFrameInterval == 7)
+    await encoder.close()
+  }
+
+  @Test("without leave to drain, what the driver locks is refused by name")
+  func noDrain() async throws {
+    for driver in ["allegro", "anything"] {
+      let disguised = try DisguisedDevice(driver, lockedWhileStreaming: true)
+      let encoded = try await encode(
+        on: disguised.selector, DynamicSettings(bitrate: 2_500_000, mayDrain: false))
+      #expect(encoded.packets.indices.filter { encoded.packets[$0].isKeyFrame } == [0])
+      #expect(encoded.outcomes.map(\.name) == ["BITRATE"])
+      switch (driver, encoded.outcomes.first?.result) {
+      case ("allegro", .leftOut(let reason)): #expect(reason.contains("mayDrain"))
+      case ("anything", .refused(.busy)): break
+      default: Issue.record("\(driver): \(encoded.outcomes)")
+      }
+    }
+  }
+
+  @Test("a key frame now, by the driver's control or by a restart")
+  func keyFrameNow() async throws {
+    for driver in ["anything", "allegro"] {
+      let control = UInt32(V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME)
+      let disguised = try DisguisedDevice(
+        driver, lacking: driver == "allegro" ? [control] : [])
+      let encoder = try await H264Encoder.open(
+        Harness.configuration { $0.keyFrameInterval = 1000 }, on: disguised.selector)
+      let reader = Harness.collect(encoder.packets)
+      for time in Int64(0)..<5 { try await encoder.encode(Harness.frame(time)) }
+      try await eventually("all packets are out") { encoder.statistics.packetsOut == 5 }
+      try await encoder.requestKeyFrame()
+      for time in Int64(5)..<8 { try await encoder.encode(Harness.frame(time)) }
+      try await encoder.drain()
+      await encoder.close()
+      let packets = try await reader.value
+      #expect(packets.indices.filter { packets[$0].isKeyFrame } == [0, 5], "\(driver)")
     }
   }
 }

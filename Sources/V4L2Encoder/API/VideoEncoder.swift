@@ -139,6 +139,7 @@ extension VideoEncoder {
   /// - Parameters:
   ///   - size: the size of the frames and of the encoded picture; nil leaves it.
   ///   - format: how the frames' pixels are laid out; nil leaves it.
+  /// - Returns: what the driver granted.
   /// - Throws: as `reconfigure(_:)`.
   @discardableResult
   public nonisolated(nonsending) func changeInput(

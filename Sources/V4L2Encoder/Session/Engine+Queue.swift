@@ -20,7 +20,8 @@ extension Engine {
       return !core.waiting.isBeingFed && !(wantsKeyFrame && core.setup.report.keyFrames == .restart)
     }
     guard mayPass else { return nil }
-    return try reserveAtOnce(InputClaim(frame: offered.frame, image: offered.image, patience: .wait))
+    return try reserveAtOnce(
+      InputClaim(frame: offered.frame, image: offered.image, patience: .wait))
   }
 
   private func enqueue(_ offered: OfferedFrame, capacity: Int) throws(EncoderError) {

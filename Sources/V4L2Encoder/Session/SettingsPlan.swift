@@ -12,6 +12,8 @@ package struct SettingsPlan: Sendable {
   /// - Parameters:
   ///   - settings: what is asked for.
   ///   - current: what is in force until now.
+  ///   - codec: what is encoded.
+  ///   - family: how the driver sets key frame distances.
   /// - Throws: `invalidConfiguration` for what contradicts itself or leaves its ranges.
   package init(
     _ settings: DynamicSettings, after current: EncoderConfiguration, for codec: VideoCodec,
