@@ -93,11 +93,12 @@ import VirtualV4L2Device
       } catch let error as EncoderError {
         #expect(error.code == .unsupported, "\(error)")
       }
-      var after = session.encoder.negotiated
+      let after = session.encoder.negotiated
       // Drivers keep room for coded pictures that they were once asked for.
       #expect(after.codedBufferSize >= before.codedBufferSize)
-      after.codedBufferSize = before.codedBufferSize
-      #expect(after == before)
+      #expect(after.visibleSize == before.visibleSize && after.rawFormat == before.rawFormat)
+      #expect(after.planeSizes == before.planeSizes && after.controls == before.controls)
+      #expect(after.inputBuffers == before.inputBuffers)
       #expect(session.encoder.configuration.size == Clip.size)
       try await session.encode(5..<10)
       try await session.encoder.drain()

@@ -217,6 +217,7 @@ import VirtualV4L2Device
     try await encoder.encode(Harness.frame(0))
     let changes: [(String, (inout EncoderConfiguration) -> Void)] = [
       ("timeBase", { $0.timeBase = Rational(1, 1000) }),
+      ("admission", { $0.admission = .fail }),
       ("packetCapacity", { $0.packetCapacity += 1 }),
       ("deadlines", { $0.deadlines.setup = .seconds(3) }),
       ("bitstreamForm", { $0.bitstreamForm = .lengthPrefixed(parameterSets: .inBand) }),

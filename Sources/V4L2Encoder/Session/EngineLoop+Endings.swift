@@ -78,6 +78,7 @@ extension EngineLoop {
   /// STREAMOFF and STREAMON on both queues: what every driver understands, while ENC_CMD_START
   /// is nothing on bcm2835-codec and wave5 and another STOP on coda.
   mutating func restart() {
+    var answers = RestAnswers()
     do throws(DeviceRequestError) {
       try engine.stopStreaming()
       let lent = engine.core.withLock { core -> [LentFrame] in
@@ -87,23 +88,21 @@ extension EngineLoop {
       }
       withExtendedLifetime(lent) {}
       if engine.core.withLock({ $0.mustCopy }) { try engine.replacePlacesByMappedBuffers() }
-      let answers = doRestJobs()
+      answers = doRestJobs()
       // What the driver was left with by a failed change cannot be started.
-      guard engine.core.withLock({ $0.machine.terminalError == nil }) else {
-        answers.deliver()
-        return
+      if engine.core.withLock({ $0.machine.terminalError == nil }) {
+        try engine.startStreaming()
+        engine.core.withLock { core in
+          core.lastProgress = .now
+          core.machine.restarted()
+        }
       }
-      try engine.startStreaming()
-      engine.core.withLock { core in
-        core.lastProgress = .now
-        core.machine.restarted()
-      }
-      answers.deliver()
     } catch {
       engine.fail(
         EncoderError(
           error.operation, error.errno, device: device.path, while: "starting again after a drain"))
     }
+    answers.deliver()
     engine.resumeWaiters()
   }
 
