@@ -239,6 +239,26 @@ import VirtualV4L2Device
     #expect(outcome.statistics.targetBitrate == 400_000)
   }
 
+  @Test("after a change of size the next device begins with the new size")
+  func reconfigured() async throws {
+    let device = try Harness.device()
+    let run = try await RecoveryRun.open(on: .virtual(device))
+    let other = VideoSize(width: 640, height: 360)
+    _ = try await run.encoder.update(DynamicSettings(bitrate: 300_000, keyFrameInterval: 12))
+    try await run.encode(0..<10)
+    try await run.encoder.changeInput(size: other)
+    #expect(run.encoder.configuration.size == other)
+    device.inject(.failing(.dequeuePacket, with: Self.lost, at: 3))
+    for time in Int64(10)..<20 { try await run.encoder.encode(Harness.frame(time, size: other)) }
+    try await run.encoder.requestKeyFrame()
+    let outcome = try await run.finish()
+    #expect(outcome.times == (0..<20).map { $0 })
+    #expect(outcome.statistics.recoveries == 1)
+    #expect(run.encoder.negotiated.visibleSize == other)
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_BITRATE)] == 300_000)
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_GOP_SIZE)] == 12)
+  }
+
   @Test("memory is released when its packet is out, read or not")
   func retention() async throws {
     let device = try Harness.device()

@@ -53,6 +53,9 @@ public final class RecoveringEncoder: VideoEncoder {
         opening: opening))
   }
 
+  /// What is asked of the present encoder, or of the next one.
+  public var configuration: EncoderConfiguration { recovery.configuration }
+
   /// What the present encoder, or the last one, granted.
   public var negotiated: NegotiationReport { recovery.negotiated }
 
@@ -109,6 +112,25 @@ public final class RecoveringEncoder: VideoEncoder {
     _ settings: DynamicSettings
   ) async throws(EncoderError) -> [ControlOutcome] {
     try await recovery.update(settings)
+  }
+
+  /// Makes the next frame that the device takes a key frame; see
+  /// ``VideoEncoder/requestKeyFrame()``.
+  ///
+  /// - Throws: as the protocol says; `recoveryFailed`.
+  public nonisolated(nonsending) func requestKeyFrame() async throws(EncoderError) {
+    try await recovery.requestKeyFrame()
+  }
+
+  /// Goes on with another size, pixel format or whatever else is negotiated, and so do later encoders;
+  /// see ``VideoEncoder/reconfigure(_:)``.
+  ///
+  /// - Throws: as the protocol says; `recoveryFailed`.
+  @discardableResult
+  public nonisolated(nonsending) func reconfigure(
+    _ configuration: EncoderConfiguration
+  ) async throws(EncoderError) -> NegotiationReport {
+    try await recovery.reconfigure(configuration)
   }
 
   /// Waits until every queued frame's packet is out; see ``VideoEncoder/drain()``.

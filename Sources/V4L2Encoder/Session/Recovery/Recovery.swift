@@ -35,6 +35,7 @@ final class Recovery: Sendable {
   /// since those end with `recoveryFailed`.
   private var patience: Int { policy.attempts + 2 }
 
+  var configuration: EncoderConfiguration { core.withLock { $0.configurationInForce } }
   var negotiated: NegotiationReport { core.withLock { $0.negotiated } }
 
   var statistics: EncoderStatistics {
@@ -103,6 +104,22 @@ final class Recovery: Sendable {
       let outcomes = try await encoder.update(settings)
       core.withLock { $0.remember(settings) }
       return outcomes
+    }
+  }
+
+  nonisolated(nonsending) func requestKeyFrame() async throws(EncoderError) {
+    try await retrying { (encoder) async throws(EncoderError) in
+      try await encoder.requestKeyFrame()
+    }
+  }
+
+  nonisolated(nonsending) func reconfigure(
+    _ configuration: EncoderConfiguration
+  ) async throws(EncoderError) -> NegotiationReport {
+    try await retrying { (encoder) async throws(EncoderError) in
+      let report = try await encoder.reconfigure(configuration)
+      core.withLock { $0.remember(configuration) }
+      return report
     }
   }
 

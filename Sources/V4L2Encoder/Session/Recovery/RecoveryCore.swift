@@ -116,11 +116,36 @@ struct RecoveryCore {
 
   /// Remembers settings for the encoders to come.
   mutating func remember(_ change: DynamicSettings) {
-    settings.bitrate = change.bitrate ?? settings.bitrate
-    settings.peakBitrate = change.peakBitrate ?? settings.peakBitrate
+    rememberRate(change)
     settings.frameRate = change.frameRate ?? settings.frameRate
+    settings.keyFrameInterval = change.keyFrameInterval ?? settings.keyFrameInterval
+    settings.quantizer = change.quantizer ?? settings.quantizer
     settings.controls.removeAll { old in change.controls.contains { $0.id == old.id } }
     settings.controls += change.controls
+  }
+
+  private mutating func rememberRate(_ change: DynamicSettings) {
+    if let rateControl = change.rateControl {
+      settings.rateControl = rateControl
+      (settings.bitrate, settings.peakBitrate) = (nil, nil)
+      return
+    }
+    switch settings.rateControl {
+    case nil, .constantQuantizer:
+      settings.bitrate = change.bitrate ?? settings.bitrate
+      settings.peakBitrate = change.peakBitrate ?? settings.peakBitrate
+    case .constant(let bitrate):
+      settings.rateControl = .constant(bitrate: change.bitrate ?? bitrate)
+    case .variable(let bitrate, let peak):
+      settings.rateControl = .variable(
+        bitrate: change.bitrate ?? bitrate, peak: change.peakBitrate ?? peak)
+    }
+  }
+
+  /// The encoders to come begin with another configuration, which has all settings so far.
+  mutating func remember(_ configuration: EncoderConfiguration) {
+    self.configuration = configuration
+    settings = DynamicSettings()
   }
 
   // MARK: - Recovery
@@ -209,6 +234,9 @@ struct RecoveryCore {
     return (sum, current)
   }
 
+  var configurationInForce: EncoderConfiguration {
+    current?.encoder.configuration ?? configuration
+  }
   var negotiated: NegotiationReport { current?.encoder.negotiated ?? report }
 
   // MARK: - Waiters
