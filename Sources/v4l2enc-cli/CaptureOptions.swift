@@ -27,7 +27,9 @@ enum CaptureArguments {
       .init(
         title: "Output", [EncodeArguments.output, EncodeArguments.frames], setting: \.encode),
       .init(title: "Camera", options: cameraOptions),
-      .init(title: "Encoder and codec", EncodeArguments.deviceOptions(), setting: \.encode),
+      .init(
+        title: "Encoder and codec", EncodeArguments.deviceOptions() + [EncodeArguments.recovery],
+        setting: \.encode),
       .init(title: "Quality", EncodeArguments.qualityOptions, setting: \.encode),
       .init(title: "Reports", EncodeArguments.reportOptions, setting: \.encode),
     ],

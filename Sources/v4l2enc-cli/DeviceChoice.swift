@@ -105,15 +105,23 @@ enum DeviceChoice {
   ) async throws(CommandError) -> any VideoEncoder {
     do {
       switch plan.codec {
-      case .h264:
-        return try await H264Encoder.open(plan.configuration, on: device, observer: observer)
-      case .hevc:
-        return try await HEVCEncoder.open(plan.configuration, on: device, observer: observer)
-      case .fwht:
-        return try await FWHTEncoder.open(plan.configuration, on: device, observer: observer)
+      case .h264: return try await open(H264.self, plan, on: device, observer)
+      case .hevc: return try await open(HEVC.self, plan, on: device, observer)
+      case .fwht: return try await open(FWHT.self, plan, on: device, observer)
       }
     } catch {
       throw CommandError(error)
     }
+  }
+
+  private static func open<Codec: CodecTag>(
+    _ codec: Codec.Type, _ plan: EncodePlan, on device: DeviceSelector, _ observer: EncoderObserver
+  ) async throws(EncoderError) -> any VideoEncoder {
+    guard let recovery = plan.recovery else {
+      return try await V4L2VideoEncoder<Codec>.open(
+        plan.configuration, on: device, observer: observer)
+    }
+    return try await V4L2VideoEncoder<Codec>.open(
+      plan.configuration, on: device, recovery: recovery, observer: observer)
   }
 }

@@ -104,8 +104,7 @@ struct EncodeJob: Sendable {
     _ encoder: any VideoEncoder, as plan: EncodePlan, from source: any FrameSource, limit: Int?,
     into tally: EncodeTally
   ) async throws(CommandError) -> EncodeRun.Result {
-    let run = EncodeRun(
-      encoder, of: self, from: source, into: tally, deadlines: plan.configuration.deadlines)
+    let run = EncodeRun(encoder, of: self, from: source, into: tally, as: plan)
     let following = [progress?.follow(encoder, tally), reports.follow(encoder, as: plan)]
     let outcome: Result<EncodeRun.Result, CommandError>
     do throws(CommandError) {

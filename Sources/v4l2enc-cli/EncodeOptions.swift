@@ -25,6 +25,8 @@ struct EncodeOptions: Sendable {
   var profile: String?
   var level: String?
   var controls: [ControlSetting] = []
+  /// How often in a row a failed device is opened again.
+  var recoveryAttempts: Int?
   var timesPath: String?
   var statisticsPath: String?
   var tracePath: String?
@@ -48,7 +50,7 @@ enum EncodeArguments {
     usage: "v4l2enc encode INPUT -o OUTPUT [options]",
     sections: [
       .init(title: "Input and output", options: inputOptions),
-      .init(title: "Device and codec", options: deviceOptions()),
+      .init(title: "Device and codec", options: deviceOptions() + [recovery]),
       .init(title: "Quality", options: qualityOptions),
       .init(title: "Reports", options: reportOptions),
     ],
@@ -135,6 +137,13 @@ enum EncodeArguments {
         options.controls.append(try ControlArgument.parse(text))
       },
     ]
+  }
+
+  static let recovery = Option(
+    "--recover", value: "N",
+    help: "When the device fails, open it again, N times in a row at most; no frame is lost"
+  ) { (options, text) throws(CommandError) in
+    options.recoveryAttempts = try Quantities.integer(text, for: "--recover", in: 1...1000)
   }
 
   static let qualityOptions: [Option] = [

@@ -6,6 +6,8 @@ struct EncodePlan {
   var configuration: EncoderConfiguration
   /// What was chosen where nothing was asked, in words.
   let defaults: [String]
+  /// What is done when the device fails; nil ends the command.
+  let recovery: RecoveryPolicy?
 
   /// Decides from the arguments and from what the input says of itself.
   init(_ options: EncodeOptions, codec: VideoCodec, input: SourceDescription)
@@ -38,6 +40,7 @@ struct EncodePlan {
     self.codec = codec
     self.configuration = configuration
     self.defaults = defaults
+    recovery = options.recoveryAttempts.map { RecoveryPolicy(attempts: $0) }
   }
 
   private static func checkOddSize(

@@ -23,7 +23,7 @@ final class EncodeRun: Sendable {
 
   init(
     _ encoder: any VideoEncoder, of job: EncodeJob, from source: any FrameSource,
-    into tally: EncodeTally, deadlines: Deadlines
+    into tally: EncodeTally, as plan: EncodePlan
   ) {
     self.encoder = encoder
     self.codec = job.codec
@@ -34,7 +34,9 @@ final class EncodeRun: Sendable {
     self.signals = job.signals
     self.stop = job.stop
     self.tally = tally
-    watch = StallWatch(deadlines, frameRate: source.description.frameRate)
+    watch = StallWatch(
+      plan.configuration.deadlines, frameRate: source.description.frameRate,
+      recovery: plan.recovery)
   }
 
   /// Encodes until the input ends, a limit is reached, a stop is asked for or something fails.

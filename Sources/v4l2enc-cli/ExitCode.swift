@@ -53,7 +53,7 @@ extension CommandError {
       if let errno = error.errno, errno.isPermission { return .noPermission }
       return .noDevice
     case .notAnEncoder, .deviceBusy, .unsupported: return .noDevice
-    case .deviceLost: return .inputOutput
+    case .deviceLost, .recoveryFailed: return .inputOutput
     case .deviceStalled, .consumerStalled, .noSignal: return .timedOut
     case .invalidConfiguration: return .usage
     case .invalidFrame: return .badData

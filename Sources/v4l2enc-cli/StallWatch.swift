@@ -23,9 +23,11 @@ final class StallWatch: Sendable {
   private let patience: Duration
 
   /// Watches with more patience than the library has, which knows better what is wrong.
-  init(_ deadlines: Deadlines, frameRate: Rational) {
+  init(_ deadlines: Deadlines, frameRate: Rational, recovery: RecoveryPolicy? = nil) {
     let frames = frameRate.value > 0 ? Duration.seconds(3 / frameRate.value) : .zero
-    patience = max(deadlines.progress, frames) + .seconds(3)
+    let library = max(deadlines.progress, frames)
+    // A caller sits out a whole recovery, and the end of the device before it.
+    patience = library + .seconds(3) + (recovery.map { $0.limit + deadlines.setup } ?? .zero)
   }
 
   /// Frames that the encoder accepted.

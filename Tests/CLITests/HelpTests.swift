@@ -51,6 +51,8 @@ import Testing
       --level L|auto              Level, such as 4.1 (default: the lowest that fits)
       --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
                                   others; may be repeated
+      --recover N                 When the device fails, open it again, N times in a row at
+                                  most; no frame is lost
 
     Quality:
       --preset live|recording|safe
@@ -138,6 +140,8 @@ import Testing
       --level L|auto              Level, such as 4.1 (default: the lowest that fits)
       --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
                                   others; may be repeated
+      --recover N                 When the device fails, open it again, N times in a row at
+                                  most; no frame is lost
 
     Quality:
       --preset live|recording|safe
