@@ -31,6 +31,8 @@ struct QualifyStep {
     do throws(CommandError) {
       source = try QualifyStep.source(options)
       plan = try QualifyStep.plan(options, source)
+      // Painting takes longer than the first frame may.
+      _ = try source.next(0)
     } catch {
       return Result(outcome: QualifyOutcome(.untested, error.message), refusal: error)
     }

@@ -117,8 +117,14 @@ struct ReportPage {
       $0 + 1 == log.samples.count || log.samples[$0 + 1].beginsStream
     }.map { log.samples[$0].record }
     var rows: [(String, String)] = []
-    let skipped = ends.reduce(0) { $0 &+ $1.framesSkipped }
-    if skipped > 0 { rows.append(("Frames skipped by the driver", "\(skipped)")) }
+    let counts: [(String, (SampleRecord) -> Int)] = [
+      ("Frames skipped by the driver", \.framesSkipped), ("Frames dropped", \.framesDropped),
+      ("Frames lost with a device", \.framesLost), ("Recoveries", \.recoveries),
+    ]
+    for (name, count) in counts {
+      let sum = ends.reduce(0) { $0 &+ count($1) }
+      if sum > 0 { rows.append((name, "\(sum)")) }
+    }
     if let device = last.deviceLatency, let added = last.addedLatency {
       rows.append(("Latency in the device", LatencyText(device).text))
       rows.append(("Latency outside of it", LatencyText(added).text))

@@ -82,6 +82,9 @@ struct SampleRecord: JSONRecord, Hashable {
   var packetsOut = 0
   var keyFrames = 0
   var framesSkipped = 0
+  var framesDropped = 0
+  var framesLost = 0
+  var recoveries = 0
   var corruptPackets = 0
   var bytesOut = 0
   var framesInFlight = 0
@@ -111,6 +114,9 @@ struct SampleRecord: JSONRecord, Hashable {
     try fields("packets_out", &packetsOut)
     try fields("key_frames", &keyFrames)
     try fields("frames_skipped", &framesSkipped)
+    try fields("frames_dropped", &framesDropped)
+    try fields("frames_lost", &framesLost)
+    try fields("recoveries", &recoveries)
     try fields("corrupt_packets", &corruptPackets)
     try fields("bytes_out", &bytesOut)
     try fields("frames_in_flight", &framesInFlight)
@@ -142,6 +148,9 @@ extension SampleRecord {
     packetsOut = statistics.packetsOut
     keyFrames = statistics.keyFrames
     framesSkipped = statistics.framesSkipped
+    framesDropped = statistics.framesDropped.total
+    framesLost = statistics.framesLost
+    recoveries = statistics.recoveries
     corruptPackets = statistics.corruptPackets
     bytesOut = statistics.bytesOut
     framesInFlight = statistics.framesInFlight
