@@ -79,6 +79,29 @@ import VirtualV4L2Device
     for index in outcome.discontinuities { #expect(outcome.packets[index].isKeyFrame) }
   }
 
+  @Test("on every driver, lost and stuck", arguments: VirtualDevice.Personality.all)
+  func drivers(personality: VirtualDevice.Personality) async throws {
+    let device = try VirtualDevice(.init(personality: personality, h264: .null))
+    let size = VideoSize(width: 640, height: 368)
+    let run = try await RecoveryRun.open(
+      on: .virtual(device),
+      RecoveryRun.configuration {
+        $0.size = size
+        $0.color = .usual(for: size)
+      })
+    device.inject(
+      .failing(.dequeuePacket, with: Self.lost, at: 6), .spoiling(.stuck, frame: 25))
+    for time in 0..<Self.count { try await run.encoder.encode(Harness.frame(time, size: size)) }
+    let outcome = try await run.finish()
+    #expect(device.faultCount == 2)
+    #expect(outcome.error == nil)
+    #expect(outcome.times == Self.allTimes)
+    #expect(outcome.statistics.recoveries == 2)
+    for index in outcome.discontinuities {
+      #expect(outcome.packets[index].isKeyFrame && outcome.packets[index].hasParameterSets)
+    }
+  }
+
   @Test("a device that is gone for two seconds")
   func outage() async throws {
     let device = try Harness.device()

@@ -36,7 +36,8 @@ public struct DeviceLoss: Sendable {
   public let failedAttempts: Int
   /// Whether the device will not be tried again, so that no answer means the end.
   public let isLastResort: Bool
-  /// What the frames are, and what was asked of the encoder.
+  /// What the frames are and what is to be done with them: what was in force when the encoder
+  /// failed.
   public let configuration: EncoderConfiguration
   /// What another encoder must report to: ``EncoderObserver/frameLeft`` tells which frames need not
   /// be encoded again, should that encoder fail too.

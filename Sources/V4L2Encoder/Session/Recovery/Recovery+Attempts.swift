@@ -56,8 +56,8 @@ extension Recovery {
   private func retire() async {
     guard let current = core.withLock({ $0.current }) else { return }
     await current.encoder.close()
-    let statistics = current.encoder.statistics
-    core.withLock { $0.retire(statistics) }
+    let (statistics, configuration) = (current.encoder.statistics, current.encoder.configuration)
+    core.withLock { $0.retire(statistics, configuration) }
   }
 
   /// Opens an encoder and gives it what the former one had; how many frames that were.
@@ -73,8 +73,6 @@ extension Recovery {
       throw EncoderError(.closed, "the encoder was closed during its recovery")
     }
     resumeWaiters()
-    let settings = core.withLock { $0.settings }
-    if settings != DynamicSettings() { _ = try await encoder.update(settings) }
     for (index, frame) in remainder.frames.enumerated() {
       guard let picture = frame.picture else { continue }
       // The first picture of an encoder is a key frame unasked.

@@ -100,10 +100,16 @@ final class Recovery: Sendable {
   nonisolated(nonsending) func update(
     _ settings: DynamicSettings
   ) async throws(EncoderError) -> [ControlOutcome] {
-    try await retrying { (encoder) async throws(EncoderError) in
-      let outcomes = try await encoder.update(settings)
-      core.withLock { $0.remember(settings) }
-      return outcomes
+    try await retrying(isChange: true) { (encoder) async throws(EncoderError) in
+      try await encoder.update(settings)
+    }
+  }
+
+  nonisolated(nonsending) func reconfigure(
+    _ configuration: EncoderConfiguration
+  ) async throws(EncoderError) -> NegotiationReport {
+    try await retrying(isChange: true) { (encoder) async throws(EncoderError) in
+      try await encoder.reconfigure(configuration)
     }
   }
 
@@ -113,29 +119,21 @@ final class Recovery: Sendable {
     }
   }
 
-  nonisolated(nonsending) func reconfigure(
-    _ configuration: EncoderConfiguration
-  ) async throws(EncoderError) -> NegotiationReport {
-    try await retrying { (encoder) async throws(EncoderError) in
-      let report = try await encoder.reconfigure(configuration)
-      core.withLock { $0.remember(configuration) }
-      return report
-    }
-  }
-
   nonisolated(nonsending) func drain() async throws(EncoderError) {
     try await retrying { (encoder) async throws(EncoderError) in try await encoder.drain() }
   }
 
   /// Asks one encoder after the other, as often as the policy allows.
   nonisolated(nonsending) func retrying<Result>(
-    _ body: (any VideoEncoder) async throws(EncoderError) -> Result
+    isChange: Bool = false, _ body: (any VideoEncoder) async throws(EncoderError) -> Result
   ) async throws(EncoderError) -> Result {
     var losses = 0
     while true {
       let current = try await readyEncoder()
       do throws(EncoderError) {
-        return try await body(current.encoder)
+        let result = try await body(current.encoder)
+        // An encoder that has ended meanwhile may not have handed the change on.
+        if !isChange || core.withLock({ $0.isWorking(current.number) }) { return result }
       } catch {
         try judge(error, of: current)
         losses += 1

@@ -33,9 +33,8 @@ struct RecoveryCore {
   private(set) var current: Numbered?
   /// The encoders whose packets are not all read, the open one last.
   private(set) var streams: [Numbered]
+  /// What the next encoder begins with: what was in force at the last one's end.
   private(set) var configuration: EncoderConfiguration
-  /// What was changed while frames were encoded.
-  private(set) var settings = DynamicSettings()
   /// What the encoders that are gone have counted; what is measured is the last one's.
   private var earlier = EncoderStatistics()
   private var report: NegotiationReport
@@ -68,6 +67,12 @@ struct RecoveryCore {
   }
 
   // MARK: - Callers and the reader
+
+  /// Whether an encoder takes frames.
+  func isWorking(_ number: Int) -> Bool {
+    guard case .working = phase else { return false }
+    return current?.number == number
+  }
 
   var admission: Admission {
     switch phase {
@@ -112,40 +117,6 @@ struct RecoveryCore {
   mutating func streamEnded(_ number: Int) {
     streams.removeAll { $0.number == number }
     unmarked.removeAll { $0 == number }
-  }
-
-  /// Remembers settings for the encoders to come.
-  mutating func remember(_ change: DynamicSettings) {
-    rememberRate(change)
-    settings.frameRate = change.frameRate ?? settings.frameRate
-    settings.keyFrameInterval = change.keyFrameInterval ?? settings.keyFrameInterval
-    settings.quantizer = change.quantizer ?? settings.quantizer
-    settings.controls.removeAll { old in change.controls.contains { $0.id == old.id } }
-    settings.controls += change.controls
-  }
-
-  private mutating func rememberRate(_ change: DynamicSettings) {
-    if let rateControl = change.rateControl {
-      settings.rateControl = rateControl
-      (settings.bitrate, settings.peakBitrate) = (nil, nil)
-      return
-    }
-    switch settings.rateControl {
-    case nil, .constantQuantizer:
-      settings.bitrate = change.bitrate ?? settings.bitrate
-      settings.peakBitrate = change.peakBitrate ?? settings.peakBitrate
-    case .constant(let bitrate):
-      settings.rateControl = .constant(bitrate: change.bitrate ?? bitrate)
-    case .variable(let bitrate, let peak):
-      settings.rateControl = .variable(
-        bitrate: change.bitrate ?? bitrate, peak: change.peakBitrate ?? peak)
-    }
-  }
-
-  /// The encoders to come begin with another configuration, which has all settings so far.
-  mutating func remember(_ configuration: EncoderConfiguration) {
-    self.configuration = configuration
-    settings = DynamicSettings()
   }
 
   // MARK: - Recovery
@@ -198,7 +169,8 @@ struct RecoveryCore {
   }
 
   /// An encoder is closed for good.
-  mutating func retire(_ statistics: EncoderStatistics) {
+  mutating func retire(_ statistics: EncoderStatistics, _ configuration: EncoderConfiguration) {
+    self.configuration = configuration
     var statistics = statistics
     statistics.framesDropped.ended = 0
     statistics.framesWaiting = 0
