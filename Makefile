@@ -22,10 +22,10 @@ test: setup ## lint, build with warnings as errors, run all tests (the kernel gu
 	@Scripts/test.sh
 
 lint: ## check the formatting
-	swift format lint --strict --parallel --recursive Sources Tests Examples Package.swift
+	swift format lint --strict --parallel --recursive Sources Tests Benchmarks Examples Package.swift
 
 format: ## format all Swift files
-	swift format --in-place --parallel --recursive Sources Tests Examples Package.swift
+	swift format --in-place --parallel --recursive Sources Tests Benchmarks Examples Package.swift
 
 examples: setup ## build and run the example packages
 	@Scripts/examples.sh
@@ -33,10 +33,11 @@ examples: setup ## build and run the example packages
 demo: release ## encode both clips to H.264 and HEVC through the virtual device, and compare
 	@Scripts/demo.sh
 
-bench: ## compare with FFmpeg and a bare C client; writes docs/benchmarks.md
+bench: ## compare with FFmpeg, v4l2-ctl and a bare C client; writes docs/benchmarks.md
 	@Scripts/setup.sh --bench
 	swift build -c release --product v4l2enc
 	swift build -c release --product v4l2-virtual-encoder
+	swift build -c release --product encoder-bench
 	@python3 Benchmarks/bench.py
 
 kernel-setup: ## make the virtual machine with vicodec, vim2m and vivid (Debian 12)

@@ -57,6 +57,9 @@ let package = Package(
       name: "v4l2-virtual-encoder",
       dependencies: ["VirtualV4L2Device", "V4L2Encoder", "CFuse3", "CV4L2"],
       swiftSettings: upcoming),
+    .executableTarget(
+      name: "encoder-bench", dependencies: ["V4L2Encoder", "VirtualV4L2Device"],
+      path: "Benchmarks/EncoderBench", swiftSettings: upcoming),
     .target(name: "CLibV4LPlugin", cSettings: [.define("_GNU_SOURCE")]),
     .target(
       name: "VirtualV4L2Plugin",

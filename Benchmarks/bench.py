@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares v4l2enc with FFmpeg and a bare C client on one virtual device.
+"""Compares v4l2enc with FFmpeg, v4l2-ctl and a bare C client on one virtual device.
 
 Prints what it finds and writes docs/benchmarks.md. Nothing here fails for being slow.
 """
@@ -58,7 +58,10 @@ def run(chosen, work):
 
     with Device(os.path.join(release, "v4l2-virtual-encoder"),
                 os.path.join(work, "device")) as device:
-        clients = all_clients(v4l2enc, bare_client, device.path, device.video_link(), source)
+        device.video_link()
+        clients = all_clients(
+            v4l2enc, bare_client, os.path.join(ROOT, "Scripts", "private-video-device.sh"),
+            device.path, source)
         ours = clients[0]
         print("time", flush=True)
         speeds = measure.speeds(clients, chosen.rounds, chosen.few, chosen.many, output)
@@ -75,12 +78,14 @@ def run(chosen, work):
         print("allocations", flush=True)
         allocations = measure.allocations_per_frame(
             ours, counter, chosen.few, chosen.many, output, os.path.join(work, "allocations"))
+        print("inside the library", flush=True)
+        inside = measure.inside(os.path.join(release, "encoder-bench"), device.path)
         print("memory", flush=True)
         piped = Client(ours.name, ["-" if part == source else part for part in ours.command])
         samples = {chosen.memory_frames // 10, chosen.memory_frames, 2 * chosen.memory_frames}
         memory = measure.memory(piped, samples, output)
 
-    text = report.page(speeds, calls, allocations, memory, chosen)
+    text = report.page(speeds, calls, allocations, inside, memory, chosen)
     os.makedirs(os.path.dirname(chosen.output), exist_ok=True)
     with open(chosen.output, "w") as file:
         file.write(text)

@@ -117,6 +117,20 @@ def allocations_per_frame(client, counter, few, many, output, count_file):
     return (counts[1] - counts[0]) / (many - few)
 
 
+def inside(program, device):
+    """What only a program that links the library can measure: figures by subject and name."""
+    subjects = {"conversion": [], "scaling": [], "latency": [], "streams": [device, "4", "10"]}
+    found = {}
+    for subject, arguments in subjects.items():
+        answer = subprocess.run(
+            [program, subject, *arguments], capture_output=True, text=True, timeout=120)
+        if answer.returncode != 0:
+            raise ClientFailed(f"{program} {subject}: {answer.returncode}\n{answer.stderr}")
+        pairs = (pair.split("=") for pair in answer.stdout.split())
+        found[subject] = {name: float(value) for name, value in pairs}
+    return found
+
+
 def resident(pid):
     """Resident bytes of a process."""
     with open(f"/proc/{pid}/status") as status:

@@ -5,7 +5,7 @@ import platform
 import re
 import subprocess
 
-OURS, THEIRS, BARE = "v4l2enc", "FFmpeg h264_v4l2m2m", "bare C client"
+OURS, THEIRS, PLAIN, BARE = "v4l2enc", "FFmpeg h264_v4l2m2m", "v4l2-ctl", "bare C client"
 DEVICE_CALLS = ("VIDIOC_QBUF", "VIDIOC_DQBUF", "VIDIOC_DQBUF (EAGAIN)", "VIDIOC_DQEVENT",
                 "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2")
 
@@ -54,24 +54,58 @@ def device_calls(found):
     return sum(value for name, value in found.items() if name in DEVICE_CALLS)
 
 
-def aims(speeds, calls, memory):
+def inside_table(inside):
+    conversion, scaling = inside["conversion"], inside["scaling"]
+    latency, streams = inside["latency"], inside["streams"]
+    return [
+        "| what | found |", "|---|---|",
+        "| I420 to NV12, 1920x1080, into shared memory | "
+        f"{conversion['ratio']:.2f} of a plain copy of the same bytes, "
+        f"{conversion['milliseconds']:.3f} ms |",
+        f"| UYVY 3840x2160 to NV12 1920x1080 | {scaling['milliseconds']:.2f} ms CPU per frame |",
+        "| from `encode` to the packet, frame rendered in place | "
+        f"p50 {latency['lent_p50']:.0f} µs, p99 {latency['lent_p99']:.0f} µs |",
+        "| from `encode` to the packet, I420 frame converted | "
+        f"p50 {latency['copied_p50']:.0f} µs, p99 {latency['copied_p99']:.0f} µs |",
+        f"| four 1080p30 streams at once | {streams['packets']:.0f} packets of "
+        f"{streams['frames']:.0f} frames, {streams['missed']:.0f} missed, "
+        f"{streams['milliseconds']:.3f} ms CPU per frame, slowest packet "
+        f"{streams['longest']:.1f} ms |",
+    ]
+
+
+def aims(speeds, calls, allocations, inside, memory):
     """Each aim with what was found: (met, words)."""
     first, last = sorted(memory)[-2:]
     growth = (memory[last] - memory[first]) / 1024
-    share = speeds[OURS].steady_cpu / speeds[THEIRS].steady_cpu
+    ours = speeds[OURS]
+    share = ours.steady_cpu / speeds[THEIRS].steady_cpu
+    plain = ours.steady_cpu / speeds[PLAIN].steady_cpu
+    bare = ours.steady_cpu / speeds[BARE].steady_cpu
+    rate = min(ours.rate / speed.rate for name, speed in speeds.items() if name != OURS)
     found = calls[OURS]
+    streams, latency = inside["streams"], inside["latency"]["lent_p50"]
+    ratio = inside["conversion"]["ratio"]
     return [
-        (share <= 0.5, f"CPU per frame at most half of FFmpeg's: {share:.2f}"),
+        (share <= 0.4, f"CPU per frame at most 0.4 of FFmpeg's: {share:.2f}"),
+        (plain < 1, f"CPU per frame below v4l2-ctl's: {plain:.2f}"),
+        (bare <= 1.15, f"CPU per frame within 1.15 of the bare C client's: {bare:.2f}"),
+        (rate >= 1, f"at least as many frames per second as any: {rate:.2f} of the fastest"),
         (device_calls(found) <= 5.05, f"at most 5 device calls per frame: "
                                       f"{device_calls(found):.2f}"),
         (found.get("futex", 0) <= 2.05, f"at most 2 futex calls per packet: "
                                         f"{found.get('futex', 0):.2f}"),
+        (allocations < 0.05, f"no heap allocation per frame: {max(allocations, 0):.2f}"),
+        (latency < 100, f"latency beyond the device's below 100 µs (p50): {latency:.0f} µs"),
+        (streams["missed"] == 0 and streams["packets"] == streams["frames"],
+         f"four 1080p30 streams without a missed frame: {streams['missed']:.0f} missed"),
+        (ratio <= 1.1, f"I420 to NV12 within 1.1 of a plain copy: {ratio:.2f}"),
         (growth <= 1024, f"resident memory flat from frame {first} to frame {last}: "
                          f"{growth:+.0f} KiB"),
     ]
 
 
-def page(speeds, calls, allocations, memory, options):
+def page(speeds, calls, allocations, inside, memory, options):
     lines = [
         "# Benchmarks", "",
         "Written by `make bench`. All clients encode the same 1920x1080 I420 file, which the page",
@@ -86,20 +120,26 @@ def page(speeds, calls, allocations, memory, options):
         "the third is the whole run divided by its frames.", "",
         *speed_table(speeds), "",
         "The bare C client maps the input, converts with libyuv and makes five device calls per",
-        "frame; its source is `Benchmarks/bare-client.c`. It shows what is left to save.", "",
+        "frame; its source is `Benchmarks/bare-client.c`. It shows what is left to save. v4l2-ctl",
+        "converts nothing: it takes the same bytes for NV12.", "",
         "## System calls per frame", "",
         "By `strace -f`, difference of two runs; `futex` by `perf stat` where there is one, since",
         "tracing makes threads meet that would not. Counts of waits vary with the machine's load.",
         "",
         *call_table(calls), "",
+        "## Inside the library", "",
+        "By `encoder-bench` (Benchmarks/EncoderBench). Latency is measured on a device in the same",
+        "process that encodes nothing and waits for nothing; the streams go through the served one.",
+        "",
+        *inside_table(inside), "",
         "## Memory", "",
-        f"Heap allocations per frame in `v4l2enc`: {allocations:.2f}.", "",
+        f"Heap allocations per frame in `v4l2enc`: {max(allocations, 0):.2f}.", "",
         "Resident memory of `v4l2enc` reading 1920x1080 frames from a pipe. Frames of 3 MiB wait",
         "between pipe and device, so it rises by some of them until as many have waited as can.", "",
         "| after frame | resident KiB |", "|---|---|",
         *[f"| {frame} | {size // 1024} |" for frame, size in sorted(memory.items())], "",
         "## Aims", "",
         *[f"- {'met' if met else '**missed**'}: {words}" for met, words in
-          aims(speeds, calls, memory)], "",
+          aims(speeds, calls, allocations, inside, memory)], "",
     ]
     return "\n".join(lines)

@@ -49,7 +49,7 @@ else
 fi
 
 step "formatting"
-swift format lint --strict --parallel --recursive Sources Tests Examples Package.swift
+swift format lint --strict --parallel --recursive Sources Tests Benchmarks Examples Package.swift
 
 step "build, warnings are errors"
 swift build --build-tests "${strict[@]}"
