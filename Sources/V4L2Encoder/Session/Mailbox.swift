@@ -95,6 +95,17 @@ package final class Mailbox<Element: Sendable>: Sendable {
     for reader in readers { reader.suspension.resume(returning: ()) }
   }
 
+  /// Takes the next element if one is there.
+  package func takeAtOnce() -> Element? {
+    let (element, isRoomWanted) = state.withLock { state -> (Element?, Bool) in
+      guard let element = state.take() else { return (nil, false) }
+      defer { state.isRoomWanted = false }
+      return (element, state.isRoomWanted)
+    }
+    if isRoomWanted { roomMade() }
+    return element
+  }
+
   /// Takes the next element; waits for one, for the end, or for the task's cancellation (nil).
   package nonisolated(nonsending) func next() async throws(EncoderError) -> Element? {
     while true {
