@@ -49,8 +49,9 @@ test-kernel: setup ## test against the kernel's own drivers in that machine
 kernel-shell: kernel-setup ## a shell in that machine, on this machine's files
 	@Scripts/kernel/run-guest.sh --shell
 
-soak: setup ## run the whole conformance suite through the device file and the libv4l2 plugin (root)
-	V4L2ENC_SOAK=1 V4L2ENC_REQUIRE_FUSE=1 swift test --no-parallel --filter FrontTests
+soak: setup ## the conformance suite through every front (root), 500 random runs, an hour's worth of frames
+	V4L2ENC_SOAK=1 V4L2ENC_REQUIRE_FUSE=1 swift test --no-parallel \
+		--filter 'FrontTests|RandomRunTests|EnduranceTests'
 
 clean: ## remove everything that was built
 	rm -rf .build demo-output Examples/*/.build

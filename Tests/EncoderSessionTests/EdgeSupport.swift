@@ -36,7 +36,9 @@ final class LentBuffer: Sendable {
   }
 
   /// Queues the buffer.
-  func encode(_ time: Int64, with encoder: H264Encoder) async throws {
+  func encode<Codec: CodecTag>(
+    _ time: Int64, with encoder: V4L2VideoEncoder<Codec>
+  ) async throws {
     try await encoder.encode(
       take(), presentationTime: time, duration: 1, options: FrameOptions())
   }

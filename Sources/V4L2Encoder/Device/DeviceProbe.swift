@@ -133,16 +133,24 @@ extension DeviceReport {
 
 extension Transport {
   /// Opens a node, unless its board is known to hang then; what fails is said in words.
+  ///
+  /// A signal may interrupt the opening of a file that a server answers for (FUSE); a storm of
+  /// them ends as it does for requests.
   package func openNode(
     _ path: String, on machine: Machine = .current
   ) throws(EncoderError) -> any DeviceHandle {
     if let refusal = machine.board?.refusal(ofOpening: path) {
       throw EncoderError(.deviceUnavailable, refusal)
     }
-    do throws(OpenFailure) {
-      return try open(path)
-    } catch {
-      throw EncoderError(error, device: path)
+    let deadline = MonotonicTime.now + .seconds(2)
+    while true {
+      do throws(OpenFailure) {
+        return try open(path)
+      } catch {
+        guard error.errno == .interrupted, MonotonicTime.now < deadline else {
+          throw EncoderError(error, device: path)
+        }
+      }
     }
   }
 }

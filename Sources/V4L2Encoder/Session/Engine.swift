@@ -366,7 +366,8 @@ final class Engine: Sendable {
 
   /// Fetches one OUTPUT buffer (raw frame) that the driver is done with.
   ///
-  /// An error is left to the device thread, which meets it as well and knows what to do.
+  /// A lost device ends the session; any other error is left to the deadlines, since the device may
+  /// still give packets.
   func reclaimOneInput() -> Bool {
     let form = core.withLock { core -> (memory: BufferMemory, planeCount: Int)? in
       guard core.pool.heldByDriver > 0 else { return nil }
@@ -388,6 +389,11 @@ final class Engine: Sendable {
       withExtendedLifetime(lent) {}
       return isOurs
     } catch {
+      let failure = EncoderError(
+        "VIDIOC_DQBUF", error, device: device.path, while: "taking a frame back")
+      guard failure.code == .deviceLost else { return false }
+      fail(failure)
+      device.handle.wake()
       return false
     }
   }

@@ -53,7 +53,7 @@ extension EngineLoop {
         guard rest >= patience, core.pool.heldByDriver > 0 else { return .fine }
         // A device may keep frames back until more come: then nobody waits for it.
         let owesPackets = core.framesKeptBack != nil && !core.isResting
-        let isAwaited = !core.inputWaiters.isEmpty || !core.pool.hasFree
+        let isAwaited = core.hasWaiters || !core.pool.hasFree
         guard owesPackets || isAwaited else { return .fine }
         return .stalled("returned none of \(core.pool.heldByDriver) frames")
       case .drained, .restarting, .failed, .closed: return .fine

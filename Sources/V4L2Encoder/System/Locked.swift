@@ -5,18 +5,23 @@ internal import Glibc
 ///
 /// `Mutex` waits in code of the Swift runtime that is not instrumented, so the sanitizer would
 /// report races between two `withLock` bodies that cannot happen.
-// The mutex makes every access to `value` exclusive.
+// The mutex makes every access to the value exclusive.
 @safe package final class Locked<Value: ~Copyable>: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private var value: Value
+  // Not in the object: a value without a size would have the object's own address, which other
+  // threads read to find the mutex.
+  private let value: UnsafeMutablePointer<Value>
 
   package init(_ value: consuming sending Value) {
     unsafe mutex = .allocate(capacity: 1)
     unsafe pthread_mutex_init(mutex, nil)
-    self.value = value
+    unsafe self.value = .allocate(capacity: 1)
+    unsafe self.value.initialize(to: value)
   }
 
   deinit {
+    unsafe value.deinitialize(count: 1)
+    unsafe value.deallocate()
     unsafe pthread_mutex_destroy(mutex)
     unsafe mutex.deallocate()
   }
@@ -26,7 +31,7 @@ internal import Glibc
   ) throws(Failure) -> sending Result {
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
-    return try body(&value)
+    return unsafe try body(&value.pointee)
   }
 }
 #else

@@ -1,0 +1,286 @@
+import Glibc
+import TestSupport
+
+@testable import V4L2Encoder
+@testable import VirtualV4L2Device
+
+/// What a random run has seen.
+struct RandomOutcome: Hashable, Sendable {
+  var violations: [String] = []
+  var faults = 0
+  var frames = 0
+  var failedSessions = 0
+}
+
+/// Carries a random plan out and says what was not as it must always be.
+///
+/// Whatever the device does: every call ends in time, no frame is without a fate, and a session
+/// fails of nothing but a fault that may end it.
+struct RandomRun<Codec: CodecTag> {
+  private let plan: RandomPlan
+  private let device: VirtualDevice
+  private let limiter = HangLimiter()
+  private var session: Session?
+  private var nextTime: Int64 = 0
+  private var outcome = RandomOutcome()
+  /// Whether the device has a fault before it that may end a session.
+  private var isHarmed = false
+
+  /// One encoder from its opening to its end.
+  private struct Session {
+    let encoder: V4L2VideoEncoder<Codec>
+    let account: FrameAccount
+    let reader: Task<Void, Never>
+    var loans: [LentBuffer] = []
+    /// Whether it met a fault that may end it.
+    var mayFail: Bool
+    var orderIsKnown = true
+    /// Whether no frame can be inside the device.
+    var isDrained = true
+  }
+
+  /// How long a call may take that ends by the deadlines of the plan, on a machine with much to do.
+  private static var patience: Duration { .seconds(40) }
+
+  static func outcome(of plan: RandomPlan) async throws -> RandomOutcome {
+    var run = RandomRun(plan: plan, device: try VirtualDevice(plan.device))
+    do {
+      for step in plan.steps { try await run.perform(step) }
+      run.removeFaults()
+      try await run.close()
+    } catch {
+      run.outcome.violations.append("\(error)")
+    }
+    run.removeFaults()
+    run.limiter.end()
+    run.outcome.faults = run.device.faultCount
+    run.outcome.frames = Int(run.nextTime)
+    return run.outcome
+  }
+
+  private init(plan: RandomPlan, device: VirtualDevice) {
+    self.plan = plan
+    self.device = device
+  }
+
+  private mutating func perform(_ step: RandomPlan.Step) async throws {
+    switch step {
+    case .inject(let fault):
+      device.inject(fault)
+      if fault.holdsCallers { limiter.release(device) }
+      guard !fault.isHarmless else { return }
+      isHarmed = true
+      session?.mayFail = true
+      return
+    case .removeFaults:
+      removeFaults()
+      return
+    case .reopen(let drained):
+      if drained { try await drain() }
+      try await close()
+      return
+    default: break
+    }
+    if session == nil { try await open() }
+    switch step {
+    case .encode(let frames, let key):
+      for index in 0..<frames { try await encode(asKeyFrame: index == key) }
+    case .encodeAtOnce(let callers, let frames): try await encodeAtOnce(callers, frames)
+    case .cancelEncode(let microseconds):
+      try await encode(cancelledAfter: .microseconds(microseconds))
+    case .changeBitrate(let bitrate):
+      try await call("changing the bitrate") { encoder in
+        _ = try await encoder.update(DynamicSettings(bitrate: bitrate))
+      }
+    case .borrowBuffer: try await borrow()
+    case .giveBufferBack:
+      if session?.loans.isEmpty == false { session?.loans.removeFirst().giveBack() }
+    case .encodeBorrowed: try await encodeBorrowed()
+    case .drain: try await drain()
+    case .pauseReader(let milliseconds):
+      session?.account.pauseReader(true)
+      try await Task.sleep(for: .milliseconds(milliseconds))
+      session?.account.pauseReader(false)
+    case .inject, .removeFaults, .reopen: break
+    }
+  }
+
+  private mutating func removeFaults() {
+    device.removeFaults()
+    isHarmed = false
+  }
+
+  // MARK: - Opening and closing
+
+  private mutating func open() async throws {
+    let account = FrameAccount()
+    let encoder: V4L2VideoEncoder<Codec>
+    do {
+      encoder = try await opened(account)
+    } catch let error as EncoderError {
+      if !isHarmed { outcome.violations.append("opening failed without a reason: \(error)") }
+      removeFaults()
+      encoder = try await opened(account)
+    }
+    session = Session(
+      encoder: encoder, account: account, reader: account.read(encoder.packets),
+      mayFail: isHarmed)
+  }
+
+  private func opened(_ account: FrameAccount) async throws -> V4L2VideoEncoder<Codec> {
+    try await withDeadline(Self.patience, "opening") { [plan, device] in
+      try await V4L2VideoEncoder<Codec>.open(
+        plan.configuration, on: .virtual(device), observer: account.observer)
+    }
+  }
+
+  private mutating func close() async throws {
+    guard let session else { return }
+    self.session = nil
+    let (encoder, account) = (session.encoder, session.account)
+    try await withDeadline(Self.patience, "closing") { await encoder.close() }
+    try await withDeadline(Self.patience, "the reader's end") { await session.reader.value }
+    for loan in session.loans { loan.giveBack() }
+    if account.failure != nil { outcome.failedSessions += 1 }
+    if let failure = account.failure, !session.mayFail {
+      outcome.violations.append("a session failed without a reason: \(failure)")
+    }
+    outcome.violations += account.contradictions(
+      encoder.statistics, lossIsExplained: account.failure != nil || !session.isDrained,
+      orderIsKnown: session.orderIsKnown)
+  }
+
+  // MARK: - Calls
+
+  /// Makes a call of the encoder, which has to end in time; false when it failed.
+  @discardableResult
+  private mutating func call(
+    _ what: String, mayBe expected: EncoderError.Code? = nil,
+    _ body: @escaping @concurrent @Sendable (V4L2VideoEncoder<Codec>) async throws -> Void
+  ) async throws -> Bool {
+    guard let session else { return false }
+    do {
+      try await withDeadline(Self.patience, what) { try await body(session.encoder) }
+      return true
+    } catch let error as EncoderError {
+      if !session.mayFail, error.code != expected {
+        outcome.violations.append("\(what) failed without a reason: \(error)")
+      }
+      if !session.encoder.isRunning { try await close() }
+      return false
+    }
+  }
+
+  private mutating func takeTime() -> Int64 {
+    nextTime += 1
+    session?.isDrained = false
+    return nextTime
+  }
+
+  private mutating func encode(asKeyFrame isKeyFrame: Bool) async throws {
+    guard let account = session?.account else { return }
+    let time = takeTime()
+    // Not every driver makes key frames on demand.
+    try await call("encoding", mayBe: isKeyFrame ? .unsupported : nil) { encoder in
+      try await account.encode(time, with: encoder, asKeyFrame: isKeyFrame)
+    }
+  }
+
+  private mutating func encodeAtOnce(_ callers: Int, _ frames: Int) async throws {
+    guard let account = session?.account else { return }
+    session?.orderIsKnown = false
+    let times = (0..<callers).map { _ in (0..<frames).map { _ in takeTime() } }
+    try await call("encoding at once") { encoder in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for times in times {
+          group.addTask { for time in times { try await account.encode(time, with: encoder) } }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
+  private mutating func encode(cancelledAfter delay: Duration) async throws {
+    guard let account = session?.account else { return }
+    let time = takeTime()
+    try await call("encoding and being cancelled", mayBe: .cancelled) { encoder in
+      let caller = Task { try await account.encode(time, with: encoder) }
+      try await Task.sleep(for: delay)
+      caller.cancel()
+      try await caller.value
+    }
+  }
+
+  private mutating func borrow() async throws {
+    guard let session, session.loans.count + 1 < session.encoder.negotiated.inputBuffers else {
+      return
+    }
+    let loan = Locked(LentBuffer?.none)
+    try await call("borrowing a buffer") { encoder in
+      let buffer = LentBuffer(try await encoder.nextInputBuffer())
+      loan.withLock { $0 = buffer }
+    }
+    if let buffer = loan.withLock({ $0 }) { self.session?.loans.append(buffer) }
+  }
+
+  private mutating func encodeBorrowed() async throws {
+    guard let session, let loan = session.loans.first else { return }
+    self.session?.loans.removeFirst()
+    let time = takeTime()
+    try await call("encoding a borrowed buffer") { encoder in
+      try await session.account.note(time) { try await loan.encode(time, with: encoder) }
+    }
+  }
+
+  private mutating func drain() async throws {
+    guard let session else { return }
+    guard try await call("draining", { try await $0.drain() }) else { return }
+    self.session?.isDrained = true
+    let statistics = session.encoder.statistics
+    if statistics.framesIn != statistics.packetsOut + statistics.framesSkipped {
+      outcome.violations.append("frames are missing after a drain: \(statistics)")
+    }
+  }
+}
+
+extension VirtualDevice.Fault {
+  /// Whether no session may end because of it.
+  fileprivate var isHarmless: Bool {
+    switch effect {
+    case .damage(let damage): [.erroneous, .empty, .skipped].contains(damage)
+    case .hang: false
+    case .failure(let error):
+      // A signal interrupts for a while, and nothing to dequeue is nothing new.
+      times < .max
+        && (error == .interrupted
+          || (error.rawValue == EAGAIN
+            && [.request(.dequeueFrame), .request(.dequeuePacket)].contains(place)))
+    }
+  }
+
+  /// Whether it may hang a request that a caller makes on his own thread.
+  fileprivate var holdsCallers: Bool {
+    effect == .hang
+      && [.request(.queueFrame), .request(.setControl), .request(.dequeueFrame)].contains(place)
+  }
+}
+
+/// Lets go what hangs inside a caller's own request, which no deadline of the library can end.
+///
+/// On a thread of its own: the callers may hold all threads that tasks have.
+private final class HangLimiter: Sendable {
+  private let isOver = Gate()
+
+  func release(_ device: VirtualDevice) {
+    let isOver = isOver
+    let deadline = MonotonicTime.now + .seconds(8)
+    try? DeviceThread.start(named: "v4l2-limiter") {
+      while !isOver.isOpenNow, MonotonicTime.now < deadline {
+        DeviceThread.sleep(.milliseconds(20))
+      }
+      device.removeFaults()
+    }
+  }
+
+  func end() { isOver.open() }
+}
