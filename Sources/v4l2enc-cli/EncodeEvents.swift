@@ -23,6 +23,9 @@ final class EncodeEvents: Sendable {
   func take(_ event: EncoderEvent) {
     switch event {
     case .frameDropped(let time, let reason): console.detail("frame \(time) was dropped: \(reason)")
+    case .frameRateDivided(1): console.note("the device keeps up again: every frame is encoded")
+    case .frameRateDivided(let divisor):
+      console.warning("the device cannot keep up: one of \(divisor) frames is encoded")
     case .frameSkipped(let time): console.detail("frame \(time) was skipped by the driver")
     case .corruptPacket(let time): console.warning("the driver marked frame \(time) as spoiled")
     case .unmatchedPacket(let count):

@@ -127,6 +127,7 @@ import VirtualV4L2Device
     let encoder = try await open(policy, on: transport.selector)
     let reader = Harness.collect(encoder.packets)
     try await encoder.encode(Harness.frame(100))
+    try await eventually("the first packet") { encoder.statistics.packetsOut == 1 }
     let draining = Task { try await encoder.drain() }
     try await eventually("the drain") { entered.isOpenNow }
     // The first frame after the drain gets stuck.
@@ -377,6 +378,28 @@ import VirtualV4L2Device
     for caller in 0..<callers {
       let own = packets.filter { $0 % callers == caller }
       #expect(own == own.sorted())
+    }
+  }
+
+  @Test("while there is room, no policy costs a request more than waiting does")
+  func requestsWithRoom() async throws {
+    let frames = 40
+    for policy in [AdmissionPolicy.wait, .dropNewest, .dropOldest(queue: 4), .fail] {
+      let encoder = try await open(policy, on: .virtual(Harness.device())) {
+        $0.latencyBudget = policy == .wait ? nil : .seconds(10)
+        $0.rateReduction = policy == .wait ? nil : FrameRateReduction()
+      }
+      let reader = Harness.collect(encoder.packets)
+      for time in 0..<frames {
+        try await encoder.encode(Harness.frame(Int64(time)))
+        try await eventually("the packet") { encoder.statistics.packetsOut == time + 1 }
+      }
+      let statistics = encoder.statistics
+      // QBUF and DQBUF of both queues; some buffers are asked for before they are ready.
+      #expect(statistics.deviceRequests <= 5 * frames)
+      #expect(statistics.framesIn == frames && statistics.overruns == 0)
+      await encoder.close()
+      #expect(try await reader.value.count == frames)
     }
   }
 

@@ -45,14 +45,19 @@ final class SlowDevice: Sendable {
     if isPacket, state.withLock({ $0.packetsDone.first.map { $0 > .now } ?? false }) {
       return -EAGAIN
     }
-    let result = device.perform(request, argument)
-    guard result == 0 else { return result }
-    state.withLock { state in
-      if queuesFrame(request, argument) {
+    if queuesFrame(request, argument) {
+      // The device behind may be done before it has answered.
+      state.withLock { state in
         state.lastDone = max(state.lastDone, .now) + state.period
         state.rawDone.append(state.lastDone)
         state.packetsDone.append(state.lastDone)
-      } else if isRaw, !state.rawDone.isEmpty {
+      }
+      return device.perform(request, argument)
+    }
+    let result = device.perform(request, argument)
+    guard result == 0 else { return result }
+    state.withLock { state in
+      if isRaw, !state.rawDone.isEmpty {
         state.rawDone.removeFirst()
       } else if isPacket, !state.packetsDone.isEmpty {
         state.packetsDone.removeFirst()

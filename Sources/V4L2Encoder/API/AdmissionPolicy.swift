@@ -21,6 +21,10 @@ public enum FrameDropReason: Hashable, Sendable {
   case noBuffer
   /// Newer frames took its place in the queue (``AdmissionPolicy/dropOldest(queue:)``).
   case displaced
+  /// Its packet would have come later than ``EncoderConfiguration/latencyBudget`` allows.
+  case late
+  /// The frame rate was lowered (``EncoderConfiguration/rateReduction``).
+  case rateReduced
   /// The encoder was closed or failed while the frame waited in the queue.
   case ended
   /// The device refused the frame after it had waited in the queue.
@@ -33,6 +37,10 @@ public struct DroppedFrames: Hashable, Sendable {
   public var noBuffer = 0
   /// Newer frames took their place in the queue.
   public var displaced = 0
+  /// Their packets would have come too late.
+  public var late = 0
+  /// The frame rate was lowered.
+  public var rateReduced = 0
   /// The encoder ended while they waited in the queue.
   public var ended = 0
   /// The device refused them after they had waited.
@@ -42,7 +50,7 @@ public struct DroppedFrames: Hashable, Sendable {
   public init() {}
 
   /// All of them.
-  public var total: Int { noBuffer + displaced + ended + refused }
+  public var total: Int { noBuffer + displaced + late + rateReduced + ended + refused }
 
   mutating func add(_ others: DroppedFrames) {
     noBuffer += others.noBuffer
@@ -55,6 +63,8 @@ public struct DroppedFrames: Hashable, Sendable {
     switch reason {
     case .noBuffer: noBuffer += 1
     case .displaced: displaced += 1
+    case .late: late += 1
+    case .rateReduced: rateReduced += 1
     case .ended: ended += 1
     case .refused: refused += 1
     }

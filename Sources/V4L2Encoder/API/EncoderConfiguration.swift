@@ -114,6 +114,23 @@ public struct EncoderConfiguration: Hashable, Sendable {
   public var oddSizes: OddSizePolicy
   /// What `encode` does with a frame while every input buffer is in use.
   public var admission: AdmissionPolicy
+  /// How long it may take from `encode` to the packet; nil for any time.
+  ///
+  /// A frame that is expected to take longer is dropped (`late`) instead of being given to the
+  /// device, while it waits at the latest when its time is over; the policy `fail` throws
+  /// `wouldBlock` instead. What is expected follows from the frames inside the device and from how
+  /// fast packets came so far, so a device that slows down is noticed with its next packet, or when
+  /// that is late. Frames that find the device idle are always taken, since dropping could not make
+  /// them faster, and what it keeps back on purpose (`bidirectionalFrames`) does not count.
+  public var latencyBudget: Duration?
+  /// How the frame rate is lowered while the device cannot keep up with a live source; nil leaves
+  /// it alone.
+  ///
+  /// What counts as an overrun is a frame that finds no room: it waits, is dropped or refused,
+  /// whatever the policy says. The driver is not told of the lower rate, so each picture gets the
+  /// bits that it got before; `update(_:)` can tell it. Buffers on loan count as frames when they
+  /// are queued.
+  public var rateReduction: FrameRateReduction?
   /// Buffers for raw frames; the driver may raise it.
   public var inputBuffers: Int
   /// Buffers for encoded pictures; the driver may raise it.
@@ -159,6 +176,8 @@ public struct EncoderConfiguration: Hashable, Sendable {
     self.color = .usual(for: size)
     self.oddSizes = .refuse
     self.admission = .wait
+    self.latencyBudget = nil
+    self.rateReduction = nil
     self.inputBuffers = 4
     self.outputBuffers = 4
     self.packetCapacity = 64

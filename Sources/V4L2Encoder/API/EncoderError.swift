@@ -27,7 +27,7 @@ public struct EncoderError: Error, Hashable, Sendable {
     public static let consumerStalled = Code("consumerStalled")
     /// Every input buffer is on loan, and somebody waits for one.
     public static let buffersLent = Code("buffersLent")
-    /// Every input buffer is in use, and the admission policy is not to wait.
+    /// Every input buffer is in use, or the latency budget, and the admission policy is to fail.
     public static let wouldBlock = Code("wouldBlock")
     /// The driver cannot do what the configuration asks.
     public static let unsupported = Code("unsupported")

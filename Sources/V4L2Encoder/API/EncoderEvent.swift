@@ -2,6 +2,8 @@
 public enum EncoderEvent: Hashable, Sendable {
   /// This frame was not given to the device.
   case frameDropped(presentationTime: Int64, reason: FrameDropReason)
+  /// From now on one of so many frames is encoded; 1 for all of them.
+  case frameRateDivided(by: Int)
   /// The driver returned no picture for this frame.
   case frameSkipped(presentationTime: Int64)
   /// A buffer came back marked as spoiled.

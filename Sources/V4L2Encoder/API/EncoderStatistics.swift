@@ -4,6 +4,10 @@ public struct EncoderStatistics: Hashable, Sendable {
   public var framesIn = 0
   /// Frames that `encode` took and that were not given to the device.
   public var framesDropped = DroppedFrames()
+  /// Frames for which the device had no room at first: they waited, were dropped or refused.
+  public var overruns = 0
+  /// Of how many frames one is encoded now (``EncoderConfiguration/rateReduction``).
+  public var frameRateDivisor = 1
   /// Frames that wait in the queue of ``AdmissionPolicy/dropOldest(queue:)``.
   public var framesWaiting = 0
   /// Packets that came out.

@@ -43,7 +43,7 @@ public protocol VideoEncoder: Sendable {
   /// that was asked for with it is made of the next frame that is not.
   ///
   /// - Throws: `invalidFrame`; `consumerStalled` or `buffersLent` when no buffer becomes free;
-  ///   `wouldBlock` when none is free and the policy is `fail`; `unsupported` for a key frame on demand that the driver does not make; `deviceStalled`,
+  ///   `wouldBlock` when the policy is `fail` and there is no room; `unsupported` for a key frame on demand that the driver does not make; `deviceStalled`,
   ///   `deviceLost`, `deviceBusy`, `outOfMemory`, `unsupported` or `protocolViolation` for what
   ///   the device answers; `cancelled` or `closed`. After any of them no packet comes for this
   ///   frame.

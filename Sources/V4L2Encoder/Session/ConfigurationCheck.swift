@@ -35,6 +35,17 @@ package enum ConfigurationCheck {
         && (1...32).contains(configuration.outputBuffers),
       "buffer counts must be 1 to 32 (VIDEO_MAX_FRAME)")
     try require(configuration.packetCapacity > 0, "the packet capacity must be at least 1")
+    if let budget = configuration.latencyBudget {
+      try require(budget > .zero, "latency budget \(budget): must be longer than zero")
+    }
+    if let tuning = configuration.rateReduction?.tuning {
+      try require(
+        (1...1000).contains(tuning.largestDivisor) && (1...1000).contains(tuning.overruns)
+          && tuning.window > .zero && tuning.settling >= .zero && tuning.recovery > .zero
+          && tuning.longestRecovery >= tuning.recovery,
+        "frame rate reduction: divisor and overruns must be 1 to 1000, times longer than zero and "
+          + "longestRecovery no shorter than recovery")
+    }
     if case .dropOldest(let queue) = configuration.admission {
       try require((1...1000).contains(queue), "queue of \(queue) frames: must be 1 to 1000")
     }
@@ -55,6 +66,8 @@ package enum ConfigurationCheck {
     let parts = [
       ("timeBase", old.timeBase == new.timeBase),
       ("admission", old.admission == new.admission),
+      ("latencyBudget", old.latencyBudget == new.latencyBudget),
+      ("rateReduction", old.rateReduction == new.rateReduction),
       ("packetCapacity", old.packetCapacity == new.packetCapacity),
       ("deadlines", old.deadlines == new.deadlines),
       ("bitstreamForm", old.bitstreamForm == new.bitstreamForm),

@@ -5,23 +5,32 @@ extension Engine {
     if offered.image == nil, core.withLock({ $0.backing.memory == .imported }) {
       throw EncoderError.frameInMemory
     }
-    if let index = try reservePassingNobody(offered) {
+    switch try reservePassingNobody(offered) {
+    case .dropped(let reason):
+      drop(offered, because: reason)
+      return
+    case .buffer(let index):
       var ready = offered
       ready.options = settleKeyFrame(offered.options)
       // A refusal to read frames where they are is met again by the feeder, who may wait.
       guard try submit(ready, in: index) != nil else { return }
+    case nil: break
+    }
+    while let late = core.withLock({ $0.takeFrameInTheWay(of: offered) }) {
+      drop(late, because: .late)
     }
     try enqueue(offered, capacity: capacity)
   }
 
-  private func reservePassingNobody(_ offered: OfferedFrame) throws(EncoderError) -> Int? {
+  private func reservePassingNobody(_ offered: OfferedFrame) throws(EncoderError) -> InputGrant? {
     let mayPass = core.withLock { core in
       let wantsKeyFrame = offered.options.forceKeyFrame || core.isKeyFrameOwed
       return !core.waiting.isBeingFed && !(wantsKeyFrame && core.setup.report.keyFrames == .restart)
     }
     guard mayPass else { return nil }
     return try reserveAtOnce(
-      InputClaim(frame: offered.frame, image: offered.image, patience: .wait))
+      InputClaim(
+        frame: offered.frame, image: offered.image, patience: .wait, start: offered.start))
   }
 
   private func enqueue(_ offered: OfferedFrame, capacity: Int) throws(EncoderError) {
@@ -35,9 +44,10 @@ extension Engine {
     }
     if let error { throw error }
     if mustFeed { Task.detached { await self.feed() } }
-    guard let displaced else { return }
-    drop(displaced, because: .displaced)
-    // A drain may have waited for it.
+    // The loop has to know when the frame's time is over.
+    if configuration.latencyBudget != nil { device.handle.wake() }
+    if let displaced { drop(displaced, because: .displaced) }
+    // A drain may have waited for a frame that was dropped.
     resumeWaiters()
   }
 
@@ -66,6 +76,7 @@ extension Engine {
     }
     let claim = InputClaim(image: core.withLock { $0.waiting.first?.image }, patience: .wait)
     guard case .buffer(let index) = try await reserve(claim) else { return }
+    dropLateFrames()
     let refusal = submitFirst(in: index)
     core.withLock { $0.waiting.settleInHand() }
     resumeWaiters()
@@ -98,15 +109,14 @@ extension Engine {
 
   /// What is asked for a frame whose buffer is reserved, requests of dropped frames included.
   private func settleKeyFrame(_ options: FrameOptions) -> FrameOptions {
-    core.withLock { core in
-      switch core.setup.report.keyFrames {
-      case .control:
-        return FrameOptions(forceKeyFrame: options.forceKeyFrame || core.isKeyFrameOwed)
-      case .restart:
-        // It came to its turn while another one's restart was under way; the next frame gets its own.
-        if options.forceKeyFrame { core.isKeyFrameOwed = true }
-        return FrameOptions()
-      }
+    var options = options
+    options.forceKeyFrame = core.withLock { core in
+      let isWanted = options.forceKeyFrame || core.isKeyFrameOwed
+      guard core.setup.report.keyFrames == .restart else { return isWanted }
+      // It came to its turn while another one's restart was under way; the next frame gets its own.
+      core.isKeyFrameOwed = isWanted
+      return false
     }
+    return options
   }
 }

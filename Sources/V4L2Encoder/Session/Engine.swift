@@ -35,7 +35,9 @@ final class Engine: Sendable {
     self.observer = observer
     let handle = device.handle
     mailbox = PacketMailbox(capacity: configuration.packetCapacity) { handle.wake() }
-    mayDropFrames = configuration.admission != .wait
+    mayDropFrames =
+      configuration.admission != .wait || configuration.latencyBudget != nil
+      || configuration.rateReduction != nil
     core = Locked(EngineCore(setup: setup, backing: backing, configuration: configuration))
   }
 
@@ -46,13 +48,21 @@ final class Engine: Sendable {
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError) {
     var offered = OfferedFrame(frame: frame, options: options, start: .now)
-    if case .dropOldest(let capacity) = configuration.admission, !options.waitsForRoom {
-      try encodeOrEnqueue(offered, capacity: capacity)
-      return
+    var claim = InputClaim(frame: frame, image: offered.image, patience: .wait)
+    // A frame that is encoded again, after another encoder failed, was admitted before.
+    if !options.waitsForRoom {
+      guard isLetThrough(at: offered.start) else {
+        drop(offered, because: .rateReduced)
+        return
+      }
+      if case .dropOldest(let capacity) = configuration.admission {
+        try encodeOrEnqueue(offered, capacity: capacity)
+        return
+      }
+      claim.patience = patience
+      claim.start = offered.start
     }
     offered.options = try await prepare(options, for: frame)
-    let claim = InputClaim(
-      frame: frame, image: offered.image, patience: options.waitsForRoom ? .wait : patience)
     while true {
       switch try await reserve(claim) {
       case .dropped(let reason):
@@ -132,8 +142,19 @@ final class Engine: Sendable {
     let start = MonotonicTime.now
     var options = options
     do throws(EncoderError) {
+      guard isLetThrough(at: start) else {
+        giveBack(heldIndex, of: setup)
+        drop(presentationTime, options, because: .rateReduced)
+        return
+      }
       options = try await prepare(options)
-      _ = try await reserve(InputClaim(heldIndex: heldIndex, patience: .wait))
+      let patience = configuration.admission == .fail ? InputClaim.Patience.fail : .wait
+      let claim = InputClaim(heldIndex: heldIndex, patience: patience, start: start)
+      if case .dropped(let reason) = try await reserve(claim) {
+        giveBack(heldIndex, of: setup)
+        drop(presentationTime, options, because: reason)
+        return
+      }
     } catch {
       giveBack(heldIndex, of: setup)
       throw error
@@ -230,9 +251,11 @@ final class Engine: Sendable {
       if options.forceKeyFrame { core.isKeyFrameOwed = false }
       core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)
       core.statistics.deviceRequests += 1
-      return core.pending.insert(
+      let key = core.pending.insert(
         presentationTime: presentationTime, duration: duration, microseconds: microseconds,
         begun: start, handedOver: .now)
+      core.notePace { $0.frameQueued(owed: $1, at: .now) }
+      return key
     }
     guard let key else {
       settle(queued: false)
@@ -251,6 +274,7 @@ final class Engine: Sendable {
         // The caller holds the frame too, so nothing is released under the lock.
         _ = core.detach(index)
         core.pending.cancel(key: key)
+        core.notePace { if $1 == 0 { $0.rests() } }
         core.timeline.frameSkipped(presentationTime: presentationTime)
         core.pool.takeBackFromDriver(index)
         core.pool.release(index)

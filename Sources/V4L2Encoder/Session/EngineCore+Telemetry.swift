@@ -79,6 +79,7 @@ extension EngineCore {
     var current = statistics
     current.framesInFlight = pending.count
     current.framesWaiting = waiting.count
+    current.frameRateDivisor = rateReduction?.divisor ?? 1
     current.latency = telemetry.latency
     current.deviceLatency = telemetry.deviceLatency
     current.addedLatency = telemetry.addedLatency

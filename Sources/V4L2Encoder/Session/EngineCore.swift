@@ -106,6 +106,10 @@ struct EngineCore {
   var inputWaiters: [InputWaiter] = []
   /// Frames that wait in the library.
   var waiting = WaitingFrames()
+  /// How long frames may take, and how fast the device is; nil when any time will do.
+  var latency: LatencyBudget?
+  /// Which frames are let through; nil for all of them.
+  var rateReduction: FrameRateReduction?
   /// A key frame was asked for with a frame that was dropped.
   var isKeyFrameOwed = false
   var drainWaiters: [DrainWaiter] = []
@@ -122,6 +126,10 @@ struct EngineCore {
     defaultDuration = configuration.interval
     pool = InputPool(count: setup.report.inputBuffers)
     timeline = DecodeTimeline(reorderDepth: setup.reorderDepth)
+    latency = configuration.latencyBudget.map {
+      LatencyBudget($0, deadlines: configuration.deadlines)
+    }
+    rateReduction = configuration.rateReduction
     inputWaiters.reserveCapacity(8)
   }
 
@@ -136,6 +144,7 @@ struct EngineCore {
     pool = InputPool(count: setup.report.inputBuffers)
     timeline.reset(reorderDepth: setup.reorderDepth)
     framesKeptBack = nil
+    latency?.pace = DevicePace()
     mustCopy = false
     hasReportedCopy = false
   }
@@ -230,6 +239,7 @@ struct EngineCore {
   /// The next waiter who need not wait any longer.
   mutating func nextResumption() -> Resumption? {
     if let error = machine.terminalError { return failedResumption(error) }
+    if let late = nextLateWaiter() { return late }
     if let position = drainWaiters.firstIndex(where: { isOver($0) }) {
       return .drain(drainWaiters.remove(at: position).suspension, .success(()))
     }

@@ -10,6 +10,7 @@ extension EngineLoop {
           .consumerStalled,
           "nobody has read packets for \(deadlines.consumer); read `packets` from another task"))
     }
+    if engine.configuration.latencyBudget != nil { engine.dropLateFrames() }
     let oldest = MonotonicTime(
       nanoseconds: now.nanoseconds - deadlines.progress.inNanoseconds)
     let allLent = EncoderError(

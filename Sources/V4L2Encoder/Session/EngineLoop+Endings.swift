@@ -55,6 +55,7 @@ extension EngineLoop {
         skipped.append(frame.presentationTime)
       }
       core.timeline.reset()
+      core.notePace { pace, _ in pace.rests() }
       core.buffersWithoutFrame = 0
       core.statistics.drains += 1
     }

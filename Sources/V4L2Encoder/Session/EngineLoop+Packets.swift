@@ -120,6 +120,7 @@ extension EngineLoop {
       }
       guard let frame else { return nil }
       core.buffersWithoutFrame = 0
+      core.notePace { $0.packetCame(settling: 1 + skipped.count, owed: $1, at: now) }
       let latency = now - frame.begun
       core.count(unit, of: frame, latency: latency, inDevice: arrival - frame.handedOver)
       if isCorrupt { core.statistics.corruptPackets += 1 }

@@ -77,7 +77,10 @@ struct EngineLoop: ~Copyable {
     return engine.core.withLock { core -> Step in
       core.heartbeat &+= 1
       // The device had to rest because of the reader: its own time starts again.
-      if roomCameBack { core.lastProgress = now }
+      if roomCameBack {
+        core.lastProgress = now
+        core.notePace { pace, _ in pace.goesOn(at: now) }
+      }
       if case .failed = core.machine.state { return .exit }
       switch core.machine.nextCommand() {
       case .stop: return .stop
@@ -96,6 +99,7 @@ struct EngineLoop: ~Copyable {
       if isErring { limit = .milliseconds(10) }
       var deadline = now + limit
       if let missingSince { deadline = min(deadline, missingSince + deadlines.consumer) }
+      if let end = core.nextLateTime { deadline = min(deadline, end) }
       core.waitsFor = interest
       core.statistics.waits += 1
       return .wait(interest, deadline)

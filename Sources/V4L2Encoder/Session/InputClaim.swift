@@ -10,6 +10,8 @@ struct InputClaim: Sendable {
   /// The DMABUFs that go into it.
   var image: DMABUFImage?
   var patience: Patience
+  /// When `encode` was called; nil when no latency is to be kept.
+  var start: MonotonicTime?
 
   /// What is said to those who do not wait; nil to those who do.
   func refusal(bufferCount: Int) -> Result<InputGrant, EncoderError>? {
@@ -17,6 +19,18 @@ struct InputClaim: Sendable {
     case .wait: nil
     case .drop: .success(.dropped(.noBuffer))
     case .fail: .failure(.wouldBlock(bufferCount: bufferCount))
+    }
+  }
+
+  /// What is said to those who would be late.
+  func refusal(budget: Duration) -> Result<InputGrant, EncoderError> {
+    switch patience {
+    case .wait, .drop: .success(.dropped(.late))
+    case .fail:
+      .failure(
+        EncoderError(
+          .wouldBlock,
+          "the frame's packet would come later than the latency budget of \(budget) allows"))
     }
   }
 }
