@@ -20,10 +20,10 @@ struct MachineWatch {
 
   private static let mostLines = 5
 
-  /// Begins to watch; `root` is where the machine's files are.
-  init(root: String, lasting duration: Duration) {
-    machine = Machine(root: root)
-    kernelLog = KernelLog(root: root)
+  /// Begins to watch.
+  init(_ machine: Machine, _ kernelLog: KernelLog?, lasting duration: Duration) {
+    self.machine = machine
+    self.kernelLog = kernelLog
     begin = machine.hostLoad
     last = begin
     settlesAfter = min(max(duration / 4, .seconds(3)), .seconds(60))

@@ -18,18 +18,11 @@ enum QualifyChecks {
     _ measures: QualifyMeasures, asked frameRate: Rational, for duration: Duration,
     _ limits: QualifyLimits
   ) -> [String] {
-    var reasons: [String] = []
+    var reasons = defects(measures)
     let lost = measures.framesIn - measures.packetsOut - measures.framesSkipped
     if lost != 0 {
       reasons.append("\(lost) of \(measures.framesIn) frames are not accounted for")
     }
-    let counts = [
-      (measures.framesSkipped, "frames were skipped by the driver"),
-      (measures.corruptPackets, "pictures were marked as spoiled"),
-      (measures.unreadablePackets, "pictures cannot be read"),
-      (measures.unmatchedPackets, "pictures came that belong to no frame"),
-    ]
-    for (count, text) in counts where count > 0 { reasons.append("\(count) \(text)") }
     let seconds = duration.inSeconds
     let allowed = frameRate.value * (seconds * missedShare + hiccup)
     if Double(measures.framesMissed) > allowed {
@@ -49,19 +42,32 @@ enum QualifyChecks {
     if let limit = limits.processorPercent, let used = measures.processorPercent, used > limit {
       reasons.append("\(Units.fixed(used, 1)) % CPU, above \(Units.fixed(limit, 1)) %")
     }
+    return reasons
+  }
+
+  /// What no further time makes good, so that a step need not go on for it.
+  static func defects(_ measures: QualifyMeasures) -> [String] {
+    var defects: [String] = []
+    let counts = [
+      (measures.framesSkipped, "frames were skipped by the driver"),
+      (measures.corruptPackets, "pictures were marked as spoiled"),
+      (measures.unreadablePackets, "pictures cannot be read"),
+      (measures.unmatchedPackets, "pictures came that belong to no frame"),
+    ]
+    for (count, text) in counts where count > 0 { defects.append("\(count) \(text)") }
     if let growth = measures.residentGrowth, growth > memoryGrowth {
-      reasons.append("memory grew by \(Units.bytes(growth))")
+      defects.append("memory grew by \(Units.bytes(growth))")
     }
     if let growth = measures.descriptorGrowth, growth > 0 {
-      reasons.append("open files grew by \(growth)")
+      defects.append("open files grew by \(growth)")
     }
-    if measures.wasThrottled { reasons.append("the board was throttled") }
-    if measures.wasUnderVoltage { reasons.append("the supply was too weak") }
+    if measures.wasThrottled { defects.append("the board was throttled") }
+    if measures.wasUnderVoltage { defects.append("the supply was too weak") }
     if let defect = measures.kernelDefects.first {
       let more = measures.kernelDefects.count - 1
-      reasons.append("the kernel logged: \(defect)" + (more > 0 ? " (and \(more) more)" : ""))
+      defects.append("the kernel logged: \(defect)" + (more > 0 ? " (and \(more) more)" : ""))
     }
-    return reasons
+    return defects
   }
 }
 

@@ -36,10 +36,13 @@ struct QualifyStep {
     } catch {
       return Result(outcome: QualifyOutcome(.untested, error.message), refusal: error)
     }
+    // What the kernel says of opening the device belongs to the step.
+    let kernelLog = KernelLog(root: Machine.current.root)
+    let end = StepEnd(stop)
     var opened: [QualifyStream] = []
     for number in 1...streams {
       do throws(CommandError) {
-        let stream = try await QualifyStream(source, plan, on: device, console, stop)
+        let stream = try await QualifyStream(source, plan, on: device, console, end)
         opened.append(stream)
         try stream.encoder.negotiated.require(options.encode.controls)
       } catch {
@@ -51,7 +54,7 @@ struct QualifyStep {
       }
     }
     if announces, let report = opened.first?.encoder.negotiated { announce(report, plan) }
-    return await run(opened, at: source.description.frameRate)
+    return await run(opened, at: source.description.frameRate, kernelLog, until: end)
   }
 
   private func announce(_ report: NegotiationReport, _ plan: EncodePlan) {
@@ -61,30 +64,37 @@ struct QualifyStep {
     for difference in report.differences { console.note("not as asked: \(difference)") }
   }
 
-  private func run(_ opened: [QualifyStream], at frameRate: Rational) async -> Result {
-    let machine = Locked(MachineWatch(root: Machine.current.root, lasting: duration))
+  private func run(
+    _ opened: [QualifyStream], at frameRate: Rational, _ kernelLog: KernelLog?, until end: StepEnd
+  ) async -> Result {
+    let machine = Locked(MachineWatch(.current, kernelLog, lasting: duration))
     let (duration, period) = (duration, period)
     let watching = Task.detached { [console] in
       while true {
         do { try await Task.sleep(for: period) } catch { return }
-        let status = machine.withLock { $0.look() }
-        console.status(Self.status(opened, status))
+        let (load, measures) = machine.withLock { watch in
+          (watch.look(), Self.measures(opened, watch))
+        }
+        console.status(Self.status(opened, load))
+        if !QualifyChecks.defects(measures).isEmpty { end.raise() }
       }
     }
     let results = await withTaskGroup(of: QualifyStream.Result.self) { group in
       for stream in opened { group.addTask { await stream.run(for: duration) } }
       var results: [QualifyStream.Result] = []
-      for await result in group { results.append(result) }
+      for await result in group {
+        results.append(result)
+        // Without one of its streams the step says nothing any more.
+        if result.failure != nil { end.raise() }
+      }
       return results
     }
     watching.cancel()
     await watching.value
-    var measures = QualifyMeasures()
-    machine.withLock { watch in
+    var measures = machine.withLock { watch in
       watch.look(isOver: true)
-      watch.tell(&measures)
+      return Self.measures(opened, watch)
     }
-    for stream in opened { measures.add(stream) }
     measures.framesIn = results.reduce(0) { $0 + $1.framesIn }
     measures.frameRate = results.map(\.frameRate).min() ?? 0
     measures.framesMissed = results.map(\.framesMissed).max() ?? 0
@@ -104,6 +114,15 @@ struct QualifyStep {
       : Self.unique(failures)
     result.outcome.verdict = result.outcome.reasons.isEmpty ? .stable : .unstable
     return result
+  }
+
+  private static func measures(
+    _ streams: [QualifyStream], _ watch: MachineWatch
+  ) -> QualifyMeasures {
+    var measures = QualifyMeasures()
+    watch.tell(&measures)
+    for stream in streams { measures.add(stream) }
+    return measures
   }
 
   private static func unique(_ texts: [String]) -> [String] {

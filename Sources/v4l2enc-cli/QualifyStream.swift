@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import V4L2Encoder
 
 /// What the packets of a stream were like.
@@ -40,6 +41,21 @@ final class PacketFindings: Sendable {
   }
 }
 
+/// The end of a step before its time: somebody wants the command to stop, or what was found is
+/// enough.
+final class StepEnd: Sendable {
+  private let stop: StopRequest
+  private let isEnough = Atomic(false)
+
+  init(_ stop: StopRequest) { self.stop = stop }
+
+  /// Whether the step is to end.
+  var isRaised: Bool { stop.isRaised || isEnough.load(ordering: .relaxed) }
+
+  /// Ends it.
+  func raise() { isEnough.store(true, ordering: .relaxed) }
+}
+
 /// One stream of a step: the moving test picture at its frame rate, and a reader that looks at
 /// every packet.
 final class QualifyStream: Sendable {
@@ -65,13 +81,13 @@ final class QualifyStream: Sendable {
   let encoder: any VideoEncoder
   let findings: PacketFindings
   private let source: TestSource
-  private let stop: StopRequest
+  private let end: StepEnd
   private let watch: StallWatch
 
   /// Opens an encoder of its own.
   init(
     _ source: TestSource, _ plan: EncodePlan, on device: String, _ console: Console,
-    _ stop: StopRequest
+    _ end: StepEnd
   ) async throws(CommandError) {
     let findings = PacketFindings()
     let observer = EncoderObserver(level: .debug) { _, message in
@@ -82,7 +98,7 @@ final class QualifyStream: Sendable {
     encoder = try await DeviceChoice.open(device, plan, observer: observer, console: console)
     self.findings = findings
     self.source = source
-    self.stop = stop
+    self.end = end
     watch = StallWatch(plan.configuration.deadlines, frameRate: source.description.frameRate)
   }
 
@@ -93,14 +109,14 @@ final class QualifyStream: Sendable {
       return Result(failure: error)
     }
     defer { thread.stop() }
-    let (ends, end) = AsyncStream.makeStream(of: Result.self)
+    let (ends, said) = AsyncStream.makeStream(of: Result.self)
     let reading = Task { await self.read() }
     let feeding = Task(executorPreference: thread) {
-      _ = end.yield(await self.feed(for: duration))
+      _ = said.yield(await self.feed(for: duration))
     }
     let watching = Task.detached { [watch, path = encoder.negotiated.path] in
       guard let error = await watch.stall(of: path) else { return }
-      end.yield(Result(framesIn: watch.framesIn, failure: error, hangs: true))
+      said.yield(Result(framesIn: watch.framesIn, failure: error, hangs: true))
     }
     var iterator = ends.makeAsyncIterator()
     var result = await iterator.next() ?? Result()
@@ -118,7 +134,7 @@ final class QualifyStream: Sendable {
     let begun = MonotonicTime.now
     let interval = 1 / source.description.frameRate.value
     do {
-      while !stop.isRaised {
+      while !end.isRaised {
         let due = Duration.seconds(Double(result.framesIn) * interval)
         guard due < duration, MonotonicTime.now - begun < duration else { break }
         await wait(until: begun + due)
@@ -129,7 +145,7 @@ final class QualifyStream: Sendable {
         result.framesIn += 1
         result.elapsed = MonotonicTime.now - begun
       }
-      if !stop.isRaised {
+      if !end.isRaised {
         let due = Int((Double(duration.inNanoseconds) / 1e9 / interval).rounded(.up))
         result.framesMissed = max(0, due - result.framesIn)
       }
@@ -147,7 +163,7 @@ final class QualifyStream: Sendable {
   }
 
   private func wait(until due: MonotonicTime) async {
-    while !stop.isRaised {
+    while !end.isRaised {
       let left = due - .now
       guard left > .zero else { return }
       try? await Task.sleep(for: min(left, .milliseconds(200)), tolerance: .zero)

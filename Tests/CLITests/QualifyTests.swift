@@ -152,7 +152,8 @@ import Testing
   }
 
   @Test func theKernelsLogIsWatched() async throws {
-    let process = try start(["--duration", "2s"])
+    // Which ends the step long before its time.
+    let process = try start(["--duration", "100s"])
     try await eventually(within: .seconds(30), "the step is under way") {
       process.errorSoFar.contains("H.264")
     }
