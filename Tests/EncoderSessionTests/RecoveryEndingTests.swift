@@ -97,6 +97,79 @@ import VirtualV4L2Device
     #expect(outcome.statistics.recoveries == 1)
   }
 
+  @Test("another reader goes on where a cancelled one stopped")
+  func cancelledReader() async throws {
+    let device = try Harness.device()
+    let encoder = try await H264Encoder.open(
+      RecoveryRun.configuration(), on: .virtual(device),
+      recovery: RecoveryPolicy(
+        attempts: 1000, firstPause: .milliseconds(20), longestPause: .milliseconds(20)))
+    let first = Harness.collect(encoder.packets)
+    device.inject(
+      .failing(.dequeuePacket, with: Self.lost, at: 3),
+      .failing(.open, with: Self.lost, times: .max))
+    for time in Int64(0)..<4 { try await encoder.encode(Harness.frame(time)) }
+    try await eventually("the device is lost for good") { device.faultCount >= 2 }
+    first.cancel()
+    let before = try await withDeadline(.seconds(20), "the reader") { try await first.value }
+    let second = Harness.collect(encoder.packets)
+    device.removeFaults()
+    for time in Int64(4)..<10 { try await encoder.encode(Harness.frame(time)) }
+    try await encoder.drain()
+    await encoder.close()
+    let after = try await second.value
+    #expect((before + after).map(\.presentationTime) == (0..<10).map { $0 })
+    #expect(after.first { $0.isDiscontinuity }?.presentationTime == 3)
+  }
+
+  @Test("readers of a broadcast notice nothing but the mark")
+  func broadcast() async throws {
+    let device = try Harness.device()
+    let encoder = try await H264Encoder.open(
+      RecoveryRun.configuration(), on: .virtual(device), recovery: RecoveryRun.policy)
+    let broadcast = PacketBroadcast()
+    let readers = (0..<2).map { _ in
+      Harness.collect(broadcast.subscribe(.wait(capacity: 60, patience: .seconds(20))))
+    }
+    let feeding = Task { try await broadcast.run(encoder.packets) }
+    device.inject(.failing(.dequeuePacket, with: Self.lost, at: 5))
+    for time in Int64(0)..<30 { try await encoder.encode(Harness.frame(time)) }
+    try await encoder.drain()
+    await encoder.close()
+    try await feeding.value
+    for reader in readers {
+      let packets = try await reader.value
+      #expect(packets.map(\.presentationTime) == (0..<30).map { $0 })
+      #expect(packets.count { $0.isDiscontinuity } == 1)
+    }
+  }
+
+  @Test("frames that the device reads where they are go to the next one")
+  func inPlace() async throws {
+    let size = VideoSize(width: 320, height: 192)
+    let planes = [
+      PlaneLayout(offset: 0, bytesPerLine: 320), PlaneLayout(offset: 320 * 192, bytesPerLine: 320),
+    ]
+    let device = try Harness.device(nullDelay: 2)
+    let run = try await RecoveryRun.open(
+      on: .virtual(device),
+      RecoveryRun.configuration {
+        $0.inputFormat = .nv12
+        $0.inputMemory = .userPointer(planes: planes)
+      })
+    #expect(run.encoder.negotiated.isZeroCopy)
+    device.inject(.failing(.dequeuePacket, with: Self.lost, at: 6))
+    for time in Int64(0)..<30 {
+      let memory = FrameMemory(byteCount: 320 * 192 * 3 / 2 + 128) { _ in }
+      try await run.encoder.encode(
+        VideoFrame(
+          format: .nv12, size: size, memory: memory, planes: planes, presentationTime: time))
+    }
+    let outcome = try await run.finish()
+    #expect(outcome.times == (0..<30).map { $0 })
+    #expect(outcome.statistics.recoveries == 1 && outcome.statistics.bytesCopied == 0)
+  }
+
   @Test("a dropped encoder ends its recovery and its reader")
   func dropped() async throws {
     let device = try Harness.device()

@@ -80,7 +80,9 @@ struct Recording {
   }
 
   /// Reads packets in a task of its own until the encoder is closed.
-  static func collect(_ packets: PacketSequence) -> Task<[EncodedPacket], any Error> {
+  static func collect<Packets: AsyncSequence & Sendable>(
+    _ packets: Packets
+  ) -> Task<[EncodedPacket], any Error> where Packets.Element == EncodedPacket {
     Task {
       var all: [EncodedPacket] = []
       for try await packet in packets { all.append(packet) }

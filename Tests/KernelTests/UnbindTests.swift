@@ -45,6 +45,60 @@ extension KernelTests {
       try await restore()
     }
 
+    @Test("an encoder with recovery goes on with the device that comes back")
+    func recovered() async throws {
+      let clip = try Recording.clip()
+      let isBack = Locked(false)
+      let encoder = try await RecoveringEncoder.open(
+        Recording.configuration(),
+        policy: RecoveryPolicy(
+          attempts: 1000, longestPause: .milliseconds(200), limit: .seconds(60))
+      ) { (configuration, observer) async throws(EncoderError) -> any VideoEncoder in
+        // The node may come back under another number.
+        guard let path = try? KernelGuest.encoder() else {
+          throw EncoderError(.deviceUnavailable, "vicodec is not there")
+        }
+        return try await FWHTEncoder.open(configuration, on: .path(path), observer: observer)
+      }
+      let reader = Recording.collect(encoder.packets)
+      let feeder = Task { () -> Int in
+        var count = 0
+        var remaining = 5
+        while remaining > 0 {
+          let frame = try Recording.frame(count % clip.frameCount, of: clip, at: Int64(count))
+          try await encoder.encode(frame)
+          count += 1
+          if isBack.withLock({ $0 }) { remaining -= 1 }
+        }
+        try await encoder.drain()
+        return count
+      }
+      do {
+        try await eventually("frames are encoded") { encoder.statistics.packetsOut > 5 }
+        try await unbind()
+        try await eventually("the device is given back") { try KernelGuest.holdings() == (0, 0) }
+      } catch {
+        try await restore()
+        throw error
+      }
+      try await restore()
+      isBack.withLock { $0 = true }
+      let count = try await withDeadline(.seconds(60), "the rest") { try await feeder.value }
+      await encoder.close()
+      let packets = try await reader.value
+      #expect(packets.map(\.presentationTime) == (0..<Int64(count)).map { $0 })
+      #expect(packets.count { $0.isDiscontinuity } == 1)
+      let border = try #require(packets.firstIndex { $0.isDiscontinuity && $0.isKeyFrame })
+      #expect(encoder.statistics.recoveries == 1)
+      let directory = try TemporaryDirectory()
+      let stream = try directory.write(packets.flatMap(\.data.array), to: "out.fwht")
+      let decoded = try await Recording.decode(stream, in: directory)
+      #expect(decoded.frameCount == count)
+      for index in max(0, border - 4)..<min(border + 4, decoded.frameCount) {
+        #expect(decoded.lumaPSNR(index, against: clip, at: index % clip.frameCount) >= 30)
+      }
+    }
+
     /// Brings the session into its situation; returns the task that feeds it, if one does.
     private func prepare(
       _ situation: Situation, _ encoder: FWHTEncoder
