@@ -11,14 +11,16 @@ enum ConversionBench {
       .nv12, bufferSize: size, bytesPerLine: [size.width], planeSizes: [layout.byteCount])
     let converter = try FrameConverter(from: .i420, to: .nv12, size: size, color: .bt709)
     // Shared pages, as those of a driver's buffer are.
-    let targets = (0..<4).map { _ in
-      mmap(nil, layout.byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)!
+    let targets = sources.compactMap { _ in
+      mmap(nil, layout.byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
     }
     defer { for target in targets { munmap(target, layout.byteCount) } }
     func time(_ move: (UnsafeRawPointer, Int) -> Void) -> Double {
       let start = processorTime()
       for (index, source) in sources.enumerated() {
-        source.memory.bytes.withUnsafeBytes { move($0.baseAddress!, index) }
+        source.memory.bytes.withUnsafeBytes { bytes in
+          if let start = bytes.baseAddress { move(start, index) }
+        }
       }
       return processorTime() - start
     }
