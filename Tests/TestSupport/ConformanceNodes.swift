@@ -54,7 +54,7 @@ public struct ConformanceNode: Hashable, Sendable {
   }
 
   /// How many tests the suite has on nodes.
-  private static let testCount = 7
+  private static let testCount = 9
 
   /// Expects that the suite ran as a whole and passed.
   public static func expectPassed(_ result: SubprocessResult) {
