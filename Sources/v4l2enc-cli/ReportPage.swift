@@ -171,19 +171,19 @@ struct ReportPage {
       let end = index + 1 < series.columns.count ? series.columns[index + 1].start : series.length
       let what = column.frames == 1 ? "" : "largest of \(column.frames) frames, "
       let time = "\(what)\(Units.fixed(column.start, 2)) s"
-      // The taller one is drawn first, or it would hide the other.
-      let bars: [(bytes: Int, style: String, kind: String)] = [
-        (column.largest, column.largest == column.largestKeyFrame ? "key-frame" : "frame", "frame"),
-        (column.largestKeyFrame, "key-frame", "key frame"),
+      let bars = [
+        (bytes: column.largestKeyFrame, style: "key-frame", kind: "key frame"),
+        (bytes: column.largestOther, style: "frame", kind: "frame"),
       ]
-      for bar in bars where bar.bytes > 0 && !(bar.kind == "frame" && bar.style == "key-frame") {
+      // The taller one is drawn first, or it would hide the other.
+      for bar in bars.sorted(by: { $0.bytes > $1.bytes }) where bar.bytes > 0 {
         chart.bar(
           from: column.start, to: end, Double(bar.bytes), bar.style,
           "\(bar.kind), \(Units.bytes(bar.bytes)); \(time)")
       }
     }
     let frames = series.columns.map(\.frames).max() ?? 1
-    let note = frames > 1 ? " (each bar is the largest of up to \(frames))" : ""
+    let note = frames > 1 ? " (the largest of up to \(frames) in each bar)" : ""
     return Self.section(
       "Frame sizes", Self.key("key-frame", "key frames") + Self.key("frame", "other frames\(note)"),
       chart.svg)

@@ -7,10 +7,12 @@ struct StatisticsSeries {
     /// When it begins, in seconds of video.
     var start: Double
     var frames = 0
-    /// The largest frame, in bytes.
-    var largest = 0
     /// The largest key frame, in bytes; 0 without one.
     var largestKeyFrame = 0
+    /// The largest of the other frames, in bytes; 0 without one.
+    var largestOther = 0
+
+    var largest: Int { max(largestKeyFrame, largestOther) }
   }
 
   /// A value that holds from a time on.
@@ -140,7 +142,10 @@ struct StatisticsSeries {
 extension StatisticsSeries.Column {
   fileprivate mutating func add(_ packet: StatisticsLog.Packet) {
     frames += 1
-    largest = max(largest, packet.bytes)
-    if packet.isKeyFrame { largestKeyFrame = max(largestKeyFrame, packet.bytes) }
+    if packet.isKeyFrame {
+      largestKeyFrame = max(largestKeyFrame, packet.bytes)
+    } else {
+      largestOther = max(largestOther, packet.bytes)
+    }
   }
 }
