@@ -244,6 +244,8 @@ import VirtualV4L2Device
     let twice = [Self.small[0], Self.small[0]]
     #expect(try await refusal(twice)?.message.contains("same name") == true)
     #expect(try await refusal(Self.small) { $0.admission = .fail }?.code == .invalidConfiguration)
+    let budget = try await refusal(Self.small) { $0.latencyBudget = .seconds(1) }
+    #expect(budget?.message.contains("latencyBudget") == true)
     let huge = SimulcastLayer(
       "huge", size: VideoSize(width: 8704, height: 4352), rateControl: .constant(bitrate: 9_000_000)
     )
@@ -258,6 +260,14 @@ import VirtualV4L2Device
     }
     #expect(mismatch?.code == .invalidConfiguration && mismatch?.message.contains("x") == true)
     await encoder.close()
+    let choosy = try await H264Encoder.open(
+      Harness.configuration { $0.admission = .dropNewest }, on: .virtual(device))
+    let drops = try await encoderError {
+      _ = try SimulcastEncoder(
+        size: Harness.size, format: .i420, streams: [SimulcastStream("x", choosy)])
+    }
+    #expect(drops?.message.contains("drops frames of its own") == true)
+    await choosy.close()
   }
 
   @Test("after its end a simulcast takes nothing, and nothing of it stays")

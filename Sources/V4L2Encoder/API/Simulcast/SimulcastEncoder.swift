@@ -36,7 +36,8 @@ public final class SimulcastEncoder: Sendable {
   ///   - size: the size of the frames that will come.
   ///   - format: the layout of the frames that will come.
   ///   - streams: the encoders. Their input format must be that of the frames where these are NV12 or
-  ///     I420, NV12 otherwise; they must agree on colours and the key frame interval.
+  ///     I420, NV12 otherwise; they must agree on colours and the key frame interval, and drop no
+  ///     frames of their own (`admission`, `latencyBudget`, `rateReduction`).
   ///   - admission: `wait` or `dropNewest`.
   ///   - event: receives what happens in each layer, by its name, on any thread; must return
   ///     quickly.
@@ -125,6 +126,13 @@ public final class SimulcastEncoder: Sendable {
       }
       guard configuration.color == first.color else {
         throw refuse("\(name) has another colour description than layer \(streams[0].name)")
+      }
+      guard configuration.admission == .wait, configuration.latencyBudget == nil,
+        configuration.rateReduction == nil
+      else {
+        throw refuse(
+          "\(name) drops frames of its own (admission, latencyBudget, rateReduction), which would "
+            + "bring key frames out of step; leave that to the simulcast's dropNewest")
       }
       guard configuration.keyFrameInterval == first.keyFrameInterval else {
         throw refuse("\(name) has another key frame interval than layer \(streams[0].name)")
