@@ -30,6 +30,7 @@ enum CaptureArguments {
       .init(
         title: "Encoder and codec", EncodeArguments.deviceOptions() + [EncodeArguments.recovery],
         setting: \.encode),
+      .init(title: "Overload", OverloadOptions.table, setting: \.encode),
       .init(title: "Quality", EncodeArguments.qualityOptions, setting: \.encode),
       .init(title: "Reports", EncodeArguments.reportOptions, setting: \.encode),
     ],

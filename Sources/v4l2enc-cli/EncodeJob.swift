@@ -118,7 +118,10 @@ struct EncodeJob: Sendable {
     }
     reports.ended(encoder)
     let result = try outcome.get()
-    tally.add(framesIn: result.framesIn, skipped: encoder.statistics.framesSkipped)
+    let statistics = encoder.statistics
+    tally.add(
+      framesIn: result.framesIn, skipped: statistics.framesSkipped,
+      dropped: statistics.framesDropped.total)
     compare(run.streamParameters, encoder.negotiated)
     return result
   }

@@ -27,6 +27,7 @@ struct EncodeOptions: Sendable {
   var controls: [ControlSetting] = []
   /// How often in a row a failed device is opened again.
   var recoveryAttempts: Int?
+  var overload = OverloadOptions()
   var timesPath: String?
   var statisticsPath: String?
   var tracePath: String?

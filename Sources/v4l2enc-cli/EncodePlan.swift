@@ -32,6 +32,7 @@ struct EncodePlan {
     configuration.measuresQuantizer = options.statisticsPath != nil
     configuration.oddSizes = options.cropsOddSizes ? .crop : .refuse
     configuration.inputMemory = input.memory
+    options.overload.apply(to: &configuration)
     if let color = input.color { configuration.color = color }
     if let range = input.colorRange { configuration.color.range = range }
     // What is asked for by name comes last and wins.

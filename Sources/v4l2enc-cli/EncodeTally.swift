@@ -8,8 +8,8 @@ final class EncodeTally: Sendable {
     var bytes = 0
     /// Where the picture ends that is shown last, in units of the time base.
     var outTime: Int64 = 0
-    /// Frames for which the encoders that have ended returned no picture.
-    var framesSkipped = 0
+    /// Frames of which the encoders that have ended made no picture: skipped or dropped.
+    var framesMissing = 0
     /// Since counting began.
     var elapsed = Duration.zero
   }
@@ -19,6 +19,7 @@ final class EncodeTally: Sendable {
     var outTime: Int64 = 0
     var framesIn = 0
     var framesSkipped = 0
+    var framesDropped = 0
   }
 
   private let state: Locked<State>
@@ -38,11 +39,13 @@ final class EncodeTally: Sendable {
     }
   }
 
-  /// Adds what one encoder took, and what its driver returned no picture for.
-  func add(framesIn: Int, skipped: Int) {
+  /// Adds what one encoder took, what its driver returned no picture for, and what was not given to
+  /// its device.
+  func add(framesIn: Int, skipped: Int, dropped: Int) {
     state.withLock { state in
       state.framesIn += framesIn
       state.framesSkipped += skipped
+      state.framesDropped += dropped
     }
   }
 
@@ -51,7 +54,7 @@ final class EncodeTally: Sendable {
     state.withLock { state in
       Progress(
         packets: state.meter.packets, bytes: state.meter.bytes, outTime: state.outTime,
-        framesSkipped: state.framesSkipped, elapsed: state.meter.elapsed)
+        framesMissing: state.framesSkipped + state.framesDropped, elapsed: state.meter.elapsed)
     }
   }
 
@@ -66,7 +69,8 @@ final class EncodeTally: Sendable {
   func summary(framesLost: Int? = nil) -> String {
     state.withLock { state in
       state.meter.summary(
-        framesIn: state.framesIn, skipped: state.framesSkipped, lost: framesLost)
+        framesIn: state.framesIn, skipped: state.framesSkipped, dropped: state.framesDropped,
+        lost: framesLost)
     }
   }
 }

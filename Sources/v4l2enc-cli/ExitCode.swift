@@ -44,6 +44,13 @@ struct CommandError: Error, Hashable {
 extension CommandError {
   /// What the library reported, in the codes of this command.
   init(_ error: EncoderError) {
+    guard error.code != .wouldBlock else {
+      self.init(
+        .timedOut,
+        "the encoder cannot keep up (--on-overrun fail); use a smaller picture, fewer frames per "
+          + "second, or --on-overrun drop-newest")
+      return
+    }
     self.init(Self.code(of: error), error.description)
   }
 

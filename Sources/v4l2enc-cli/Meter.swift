@@ -47,10 +47,11 @@ struct Meter {
   }
 
   /// What was done, in one line; `lost` is nil for what is no camera.
-  func summary(framesIn: Int, skipped: Int, lost: Int? = nil) -> String {
+  func summary(framesIn: Int, skipped: Int, dropped: Int = 0, lost: Int? = nil) -> String {
     let speed = Double(packets) / elapsed(until: .now)
     var text =
       "\(framesIn) frames in, \(packets) out, \(skipped) skipped"
+      + (dropped > 0 ? ", \(dropped) dropped" : "")
       + (lost.map { ", \($0) lost by the camera" } ?? "") + "; \(Units.bytes(bytes)), "
       + "\(Units.bitrate(averageBitrate)) on average; \(Units.fixed(speed, 1)) fps"
     if let median = latencies.percentile(0.5), let slow = latencies.percentile(0.99) {

@@ -33,26 +33,28 @@ final class ProgressReport: Sendable {
 
   /// Writes a block in every period until the task is cancelled.
   func follow(_ encoder: any VideoEncoder, _ tally: EncodeTally) -> Task<Void, Never> {
-    follower.follow(encoder) { self.write(tally, skipped: $0.framesSkipped, "continue") }
+    follower.follow(encoder) {
+      self.write(tally, missing: $0.framesSkipped + $0.framesDropped.total, "continue")
+    }
   }
 
   /// Writes the last block; the first failure, if there was one.
   ///
   /// Nothing that `follow` started may run any more.
   func finish(_ tally: EncodeTally) -> CommandError? {
-    write(tally, skipped: 0, "end")
+    write(tally, missing: 0, "end")
     follower.stop()
     return file.finish()
   }
 
-  /// Writes a block; `skipped` frames are not in the tally yet.
-  private func write(_ tally: EncodeTally, skipped: Int, _ state: String) {
-    file.write(Self.block(tally.progress(), skipped: skipped, timeBase, state))
+  /// Writes a block; `missing` frames, skipped or dropped, are not in the tally yet.
+  private func write(_ tally: EncodeTally, missing: Int, _ state: String) {
+    file.write(Self.block(tally.progress(), missing: missing, timeBase, state))
   }
 
   /// The lines of a block.
   static func block(
-    _ progress: EncodeTally.Progress, skipped: Int, _ timeBase: Rational, _ state: String
+    _ progress: EncodeTally.Progress, missing: Int, _ timeBase: Rational, _ state: String
   ) -> String {
     let seconds = max(1e-9, Double(progress.elapsed.inNanoseconds) / 1e9)
     let outSeconds = Double(progress.outTime) * timeBase.value
@@ -70,7 +72,7 @@ final class ProgressReport: Sendable {
       "out_time=\(clock)",
       // Every frame is encoded once; FFmpeg's readers look for the line.
       "dup_frames=0",
-      "drop_frames=\(progress.framesSkipped + skipped)",
+      "drop_frames=\(progress.framesMissing + missing)",
       "speed=\(Units.fixed(Double(out) / 1e6 / seconds, 2))x",
       "progress=\(state)",
     ].joined(separator: "\n")

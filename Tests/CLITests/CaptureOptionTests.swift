@@ -38,7 +38,31 @@ import V4L2Encoder
     #expect(try parse("x", "--signal-wait", "forever").signalPatience == .forEver)
   }
 
+  @Test(
+    "what becomes of frames without room",
+    arguments: [
+      ("wait", AdmissionPolicy.wait), ("drop-newest", .dropNewest), ("FAIL", .fail),
+      ("drop-oldest", .dropOldest(queue: 4)), ("drop-oldest:17", .dropOldest(queue: 17)),
+    ])
+  func overload(text: String, policy: AdmissionPolicy) throws {
+    let options = try parse("x", "--on-overrun", text, "--max-latency", "0.25", "--reduce-rate")
+    var configuration = EncoderConfiguration(
+      size: VideoSize(width: 64, height: 48), rateControl: .constantQuantizer(20))
+    options.encode.overload.apply(to: &configuration)
+    #expect(configuration.admission == policy)
+    #expect(configuration.latencyBudget == .milliseconds(250))
+    #expect(configuration.rateReduction == FrameRateReduction())
+    try parse("x").encode.overload.apply(to: &configuration)
+    #expect(configuration.admission == .wait)
+    #expect(configuration.latencyBudget == nil && configuration.rateReduction == nil)
+  }
+
   @Test(arguments: [
+    (["--on-overrun", "drop"], "--on-overrun drop: unknown; write wait, drop-newest"),
+    (["--on-overrun", "wait:3"], "--on-overrun wait:3: unknown"),
+    (["--on-overrun", "drop-oldest:0"], "drop-oldest 0: write a whole number, 1 to 1000"),
+    (["--on-overrun", "drop-oldest:"], "write a whole number, 1 to 1000"),
+    (["--max-latency", "0"], "--max-latency 0: write seconds"),
     (["--duration", "0"], "--duration 0: write seconds"),
     (["--duration", "-1"], "--duration -1: write seconds"),
     (["--duration", "1m"], "--duration 1m: write seconds"),

@@ -68,6 +68,47 @@ import V4L2Encoder
     #expect(abs(limited / full - 219.0 / 255) < 0.03, "\(contrasts)")
   }
 
+  #if VirtualCodecs
+  @Test(
+    "an encoder that is too slow for its camera: frames are dropped and counted",
+    arguments: ["drop-newest", "drop-oldest:2"])
+  func overload(policy: String) async throws {
+    let output = directory.file("out.hevc")
+    let log = directory.file("log.jsonl")
+    let camera = TestCamera(.nv12, signal: .own)
+    let picture = [UInt8](repeating: 90, count: 128 * 96 * 3 / 2)
+    // x265 needs longer for such a picture than the camera.
+    let code = try await capture(
+      camera, to: output, "--codec", "hevc", "--size", "128x96", "--scale", "1280x720",
+      "--frames", "60", "--on-overrun", policy, "--stats", log
+    ) { _ in camera.send(picture) }
+    #expect(code == .success)
+    let text = try String(contentsOfFile: log, encoding: .utf8)
+    let sample = String(try #require(sampleLines(text).last))
+    func count(_ name: String) throws -> Int {
+      let tail = try #require(sample.components(separatedBy: "\"\(name)\":").dropFirst().first)
+      return try #require(Int(tail.prefix { $0.isNumber }))
+    }
+    let (packets, dropped) = (try count("packets_out"), try count("frames_dropped"))
+    #expect(packets + dropped + (try count("frames_skipped")) == 60)
+    #expect(packets > 0 && dropped > 0)
+    #expect(packetLines(text).count == packets)
+    let video = try await MediaTools.decode(stream: output, in: directory)
+    #expect(video.frameCount == packets)
+  }
+
+  @Test("an encoder that is too slow for its camera ends the command on request")
+  func overloadFails() async throws {
+    let camera = TestCamera(.nv12, signal: .own)
+    let picture = [UInt8](repeating: 90, count: 128 * 96 * 3 / 2)
+    let code = try await capture(
+      camera, to: directory.file("out.hevc"), "--codec", "hevc", "--size", "128x96", "--scale",
+      "1280x720", "--frames", "300", "--on-overrun", "fail"
+    ) { _ in camera.send(picture) }
+    #expect(code == .timedOut)
+  }
+  #endif
+
   @Test("another signal begins a stream with parameter sets and a key frame of its own")
   func otherSignal() async throws {
     let sizes = [VideoSize(width: 64, height: 48), VideoSize(width: 128, height: 96)]

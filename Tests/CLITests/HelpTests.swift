@@ -143,6 +143,15 @@ import Testing
       --recover N                 When the device fails, open it again, N times in a row at
                                   most; no frame is lost
 
+    Overload:
+      --on-overrun wait|drop-newest|drop-oldest[:N]|fail
+                                  When there is no room for a frame: let the camera wait, which
+                                  loses frames itself (default), drop the frame, keep N (4)
+                                  frames and drop the oldest, or end
+      --max-latency SECONDS       Drop frames that would take longer than this to be encoded
+      --reduce-rate               Encode every second frame, or third or fourth, while the
+                                  encoder cannot keep up
+
     Quality:
       --preset live|recording|safe
                                   A set of values, see below

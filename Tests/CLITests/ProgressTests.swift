@@ -81,14 +81,14 @@ import V4L2Encoder
 
   @Test func blocksSayWhatIsKnown() {
     var progress = EncodeTally.Progress()
-    let empty = ProgressReport.block(progress, skipped: 0, Rational(1, 90_000), "continue")
+    let empty = ProgressReport.block(progress, missing: 0, Rational(1, 90_000), "continue")
     #expect(empty.contains("bitrate=N/A") && empty.contains("out_time=00:00:00.000000"))
     progress.packets = 100
     progress.bytes = 1_000_000
     progress.outTime = 90_000 * 4000
-    progress.framesSkipped = 2
+    progress.framesMissing = 2
     progress.elapsed = .seconds(2000)
-    let block = ProgressReport.block(progress, skipped: 3, Rational(1, 90_000), "continue")
+    let block = ProgressReport.block(progress, missing: 3, Rational(1, 90_000), "continue")
     #expect(
       block == """
         frame=100

@@ -218,6 +218,8 @@ import VirtualV4L2Device
     let changes: [(String, (inout EncoderConfiguration) -> Void)] = [
       ("timeBase", { $0.timeBase = Rational(1, 1000) }),
       ("admission", { $0.admission = .fail }),
+      ("latencyBudget", { $0.latencyBudget = .seconds(1) }),
+      ("rateReduction", { $0.rateReduction = FrameRateReduction() }),
       ("packetCapacity", { $0.packetCapacity += 1 }),
       ("deadlines", { $0.deadlines.setup = .seconds(3) }),
       ("bitstreamForm", { $0.bitstreamForm = .lengthPrefixed(parameterSets: .inBand) }),

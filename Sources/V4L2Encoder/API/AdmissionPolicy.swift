@@ -31,6 +31,20 @@ public enum FrameDropReason: Hashable, Sendable {
   case refused(EncoderError)
 }
 
+extension FrameDropReason: CustomStringConvertible {
+  /// The reason in words.
+  public var description: String {
+    switch self {
+    case .noBuffer: "no input buffer was free"
+    case .displaced: "newer frames took its place in the queue"
+    case .late: "it would have been later than the latency budget allows"
+    case .rateReduced: "the frame rate is lowered"
+    case .ended: "the encoder ended while it waited"
+    case .refused(let error): error.description
+    }
+  }
+}
+
 /// How many frames were dropped, by reason.
 public struct DroppedFrames: Hashable, Sendable {
   /// Every input buffer was in use.
