@@ -2,14 +2,15 @@ import V4L2Encoder
 
 /// What became of every frame of one session, from all that the session says.
 ///
-/// Each frame is one of these: a packet, skipped, refused by `encode`, or lost when the session
-/// failed or was closed over it.
+/// Each frame is one of these: a packet, skipped, dropped for want of room, refused by `encode`, or
+/// lost when the session failed or was closed over it.
 final class FrameAccount: Sendable {
   private struct Book {
     var accepted: Set<Int64> = []
     var refused: Set<Int64> = []
     var packets: [(time: Int64, decodeTime: Int64)] = []
     var skipped: [Int64] = []
+    var dropped: [Int64] = []
     var readerIsPaused = false
     var failure: EncoderError?
     var isOver = false
@@ -19,8 +20,13 @@ final class FrameAccount: Sendable {
 
   var observer: EncoderObserver {
     EncoderObserver(event: { event in
-      guard case .frameSkipped(let time) = event else { return }
-      self.book.withLock { $0.skipped.append(time) }
+      self.book.withLock { book in
+        switch event {
+        case .frameSkipped(let time): book.skipped.append(time)
+        case .frameDropped(let time, _): book.dropped.append(time)
+        default: break
+        }
+      }
     })
   }
 
@@ -66,10 +72,10 @@ final class FrameAccount: Sendable {
       if !isRight { found.append(text()) }
     }
     let out = book.packets.map(\.time)
-    let settled = out + book.skipped
+    let settled = out + book.skipped + book.dropped
     check(Set(settled).count == settled.count, "a frame came out twice: \(settled.sorted())")
     let unasked = Set(settled).subtracting(book.accepted)
-    check(unasked.isEmpty, "packets or skips of frames that were not accepted: \(unasked.sorted())")
+    check(unasked.isEmpty, "fates of frames that were not accepted: \(unasked.sorted())")
     let missing = book.accepted.subtracting(settled)
     check(missing.isEmpty || lossIsExplained, "frames without a fate: \(missing.sorted())")
     check(
@@ -81,8 +87,12 @@ final class FrameAccount: Sendable {
         || !orderIsKnown, "decode times go back: \(book.packets)")
     check(book.packets.allSatisfy { $0.decodeTime <= $0.time }, "decoded after it is shown")
     check(
-      statistics.framesIn == book.accepted.count,
-      "\(statistics.framesIn) frames counted, \(book.accepted.count) accepted")
+      statistics.framesIn + statistics.framesDropped.total == book.accepted.count,
+      "\(statistics.framesIn) frames and \(statistics.framesDropped) counted, "
+        + "\(book.accepted.count) accepted")
+    check(
+      statistics.framesDropped.total == book.dropped.count,
+      "\(statistics.framesDropped) counted, \(book.dropped.count) drops told")
     // A packet may be ready just when the reader is told of a failure.
     check(
       statistics.packetsOut == out.count || (lossIsExplained && statistics.packetsOut > out.count),

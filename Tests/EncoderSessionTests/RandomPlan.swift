@@ -46,6 +46,8 @@ struct RandomPlan: Sendable {
       $0.inputBuffers = Int.random(in: 2...5, using: &numbers)
       $0.outputBuffers = Int.random(in: 2...5, using: &numbers)
       $0.packetCapacity = Int.random(in: 1...8, using: &numbers)
+      let queue = Int.random(in: 1...4, using: &numbers)
+      $0.admission = numbers.pick([.wait, .wait, .dropNewest, .dropOldest(queue: queue), .fail])
       // Long enough for a machine that does much else: without faults nothing may fail.
       $0.deadlines = Deadlines(
         setup: .seconds(5), progress: .seconds(3), consumer: .seconds(10),
@@ -60,7 +62,8 @@ extension RandomPlan: CustomStringConvertible {
     let list = steps.map { "  \(text($0))" }.joined(separator: "\n")
     return "V4L2ENC_SEED=\(seed): \(device.personality.name) \(codec.name), \(device.nullDelay) "
       + "frames held back, \(configuration.inputBuffers)+\(configuration.outputBuffers) buffers, "
-      + "room for \(configuration.packetCapacity) packets\n\(list)"
+      + "room for \(configuration.packetCapacity) packets, "
+      + "\(configuration.admission)\n\(list)"
   }
 
   private func text(_ step: Step) -> String {
