@@ -1,4 +1,7 @@
 /// The bytes of one packet.
+///
+/// Keep it as long as they are needed: when nobody does, the object may come again with the bytes
+/// of a later packet, which who refers to it weakly would see.
 @safe public final class PacketData: Sendable {
   // Written by the one `PacketBuffer` that holds this object and nobody else, before it hands it on
   // and never after: whoever else can read them got them by that hand-over. A `PacketPool` uses an
