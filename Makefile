@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 .PHONY: help setup build release test lint format examples demo bench clean
-.PHONY: kernel-setup test-kernel kernel-shell soak
+.PHONY: kernel-setup test-kernel kernel-shell soak test-sanitize
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,6 +52,9 @@ kernel-shell: kernel-setup ## a shell in that machine, on this machine's files
 soak: setup ## the conformance suite through every front (root), 500 random runs, an hour's worth of frames
 	V4L2ENC_SOAK=1 V4L2ENC_REQUIRE_FUSE=1 swift test --no-parallel \
 		--filter 'FrontTests|RandomRunTests|EnduranceTests'
+
+test-sanitize: setup ## the tests that run in one process, under the thread and the address sanitizer
+	@Scripts/test-sanitize.sh
 
 clean: ## remove everything that was built
 	rm -rf .build demo-output Examples/*/.build

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs tests under sanitizers of the compiler.
+#
+#   test-sanitize.sh [thread|address [FILTER]]   the tests, under both or one; FILTER as of `swift test`
+#   test-sanitize.sh command                     v4l2enc alone under the thread sanitizer, which is
+#                                                built in a fraction of the time
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# What runs in the test's own process: a sanitizer does not see into others.
+filter=${2:-'^(TestSupportTests|V4L2EncoderTests|VirtualDeviceTests|EncoderSessionTests|ConformanceTests)[.]'}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The lock of the Swift runtime waits in code that is not instrumented.
+thread=(--sanitize thread --scratch-path .build/tsan -Xswiftc -DV4L2ENC_TSAN)
+address=(--sanitize address --scratch-path .build/asan)
+export TSAN_OPTIONS="log_path=$work/findings history_size=4"
+export ASAN_OPTIONS="log_path=$work/findings detect_leaks=1"
+
+step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
+
+# A finding in a child of a test may leave the test green.
+judge() {
+  local status=$1
+  if compgen -G "$work/findings.*" >/dev/null; then
+    cat "$work"/findings.* >&2
+    status=66
+  fi
+  if [ "$status" -ne 0 ]; then
+    printf '\n== findings of the sanitizer, or failed tests\n' >&2
+    exit "$status"
+  fi
+}
+
+run_tests() {
+  local status=0
+  step "build for the $1 sanitizer"
+  swift build --build-tests "${@:2}"
+  step "tests under the $1 sanitizer"
+  timeout --kill-after=10 3600 swift test --skip-build --no-parallel "${@:2}" --filter "$filter" ||
+    status=$?
+  judge "$status"
+}
+
+case "${1:-both}" in
+  both)
+    run_tests thread "${thread[@]}"
+    run_tests address "${address[@]}"
+    ;;
+  thread) run_tests thread "${thread[@]}" ;;
+  address) run_tests address "${address[@]}" ;;
+  command)
+    step "build v4l2enc for the thread sanitizer"
+    swift build --product v4l2enc "${thread[@]}"
+    # One that follows the documentation, one without a stop command, one without times.
+    for driver in virtual virtual:coda virtual:nvidia virtual:rkmpp; do
+      step "v4l2enc on $driver"
+      status=0
+      timeout --kill-after=10 120 .build/tsan/debug/v4l2enc encode test:motion --quiet --size 320x192 \
+        --frames 300 --device "$driver" -o "$work/out.h264" || status=$?
+      judge "$status"
+      [ -s "$work/out.h264" ]
+    done
+    ;;
+  *)
+    printf '%s: thread, address or command\n' "$1" >&2
+    exit 64 # EX_USAGE
+    ;;
+esac
+step "nothing found"
