@@ -215,6 +215,47 @@ import VirtualV4L2Device
     #expect(times == (0..<300).filter { !missing.contains($0) })
   }
 
+  @Test("from copies to frames read in place, to another size, and back")
+  func inputMemory() async throws {
+    let transport = BentTransport(try Harness.device())
+    let encoder = try await H264Encoder.open(
+      Harness.configuration { $0.inputFormat = .nv12 }, on: transport.selector)
+    let reader = Harness.collect(encoder.packets)
+    func packed(_ size: VideoSize) -> InputMemory {
+      .userPointer(planes: [
+        PlaneLayout(offset: 0, bytesPerLine: size.width),
+        PlaneLayout(offset: size.width * size.height, bytesPerLine: size.width),
+      ])
+    }
+    var time: Int64 = 0
+    let parts: [(VideoSize, InputMemory)] = [
+      (Harness.size, .copied), (Harness.size, packed(Harness.size)),
+      (Self.other, packed(Self.other)), (Harness.size, .copied),
+    ]
+    for (number, (size, memory)) in parts.enumerated() {
+      if number > 0 {
+        var configuration = encoder.configuration
+        configuration.size = size
+        configuration.inputMemory = memory
+        try await encoder.reconfigure(configuration)
+      }
+      #expect(encoder.negotiated.isZeroCopy == (memory != .copied))
+      let before = encoder.statistics.bytesCopied
+      for _ in 0..<6 {
+        try await encoder.encode(Harness.frame(time, size: size, format: .nv12))
+        time += 1
+      }
+      let copied = encoder.statistics.bytesCopied - before
+      #expect(copied == (memory == .copied ? 6 * size.width * size.height * 3 / 2 : 0))
+    }
+    try await encoder.drain()
+    await encoder.close()
+    let packets = try await reader.value
+    #expect(packets.map(\.presentationTime) == (0..<24).map { $0 })
+    #expect(packets.indices.filter { packets[$0].isKeyFrame } == [0, 6, 12, 18])
+    #expect(transport.liveMappingCount == 0)
+  }
+
   @Test("what is fixed at the opening is refused by name, without a drain")
   func fixedParts() async throws {
     let encoder = try await H264Encoder.open(

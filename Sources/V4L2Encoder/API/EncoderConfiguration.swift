@@ -83,7 +83,10 @@ public enum OddSizePolicy: Hashable, Sendable {
   case crop
 }
 
-/// Everything that is fixed while an encoder is open.
+/// Everything that is asked of an encoder.
+///
+/// ``VideoEncoder/update(_:)`` changes some of it at any time, ``VideoEncoder/reconfigure(_:)`` most
+/// of it while the encoder stays open.
 public struct EncoderConfiguration: Hashable, Sendable {
   /// The size of the frames and of the encoded picture.
   public var size: VideoSize
