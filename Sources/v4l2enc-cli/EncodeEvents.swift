@@ -4,11 +4,15 @@ internal import V4L2Encoder
 final class EncodeEvents: Sendable {
   private let console: Console
   private let dropped = Locked(0)
+  private let recovering = Locked(false)
 
   init(_ console: Console) { self.console = console }
 
   /// Encoded pictures that came but belong to no frame, so that they are not in the output.
   var droppedPackets: Int { dropped.withLock { $0 } }
+
+  /// Whether the device has failed and is looked for.
+  var isRecovering: Bool { recovering.withLock { $0 } }
 
   /// What the library reports to.
   var observer: EncoderObserver {
@@ -40,8 +44,12 @@ final class EncodeEvents: Sendable {
     case .reconfigured(let report): console.detail("the encoder goes on: \(report.summary)")
     case .streamSizeDiffers(let size):
       console.warning("the driver encodes \(size) instead of the size that was asked for")
-    case .recovering(let error): console.warning("\(error); trying to go on")
-    case .recovered(let recovery): console.warning(RecoveryText.line(recovery))
+    case .recovering(let error):
+      recovering.withLock { $0 = true }
+      console.warning("\(error.finding); trying to go on")
+    case .recovered(let recovery):
+      recovering.withLock { $0 = false }
+      console.warning(RecoveryText.line(recovery))
     case .frameLost(let time): console.warning("frame \(time) was lost with the device")
     }
   }

@@ -17,6 +17,7 @@ final class EncodeRun: Sendable {
   private let console: Console
   private let signals: Signals
   private let stop: StopRequest
+  private let events: EncodeEvents
   private let watch: StallWatch
   private let tally: EncodeTally
   private let parameters = Locked(SequenceParameterSet?.none)
@@ -33,6 +34,7 @@ final class EncodeRun: Sendable {
     self.console = job.console
     self.signals = job.signals
     self.stop = job.stop
+    self.events = job.events
     self.tally = tally
     watch = StallWatch(
       plan.configuration.deadlines, frameRate: source.description.frameRate,
@@ -55,6 +57,8 @@ final class EncodeRun: Sendable {
       guard let error = await watch.stall(of: path) else { return }
       end.yield(Result(framesIn: watch.framesIn, errors: [error]))
     }
+    // A device that is looked for is not waited for: what has come out is all there is.
+    stop.whenRaised { [events] in if events.isRecovering { feeding.cancel() } }
     // A failed writer ends the feeding: there is nowhere for packets to go.
     let guarding = Task {
       if await writing.value != nil {

@@ -170,6 +170,129 @@ import VirtualV4L2Device
     #expect(outcome.statistics.recoveries == 1 && outcome.statistics.bytesCopied == 0)
   }
 
+  @Test("a device that never gives a packet is given up, though frames are dropped meanwhile")
+  func neverAPacket() async throws {
+    let device = try Harness.device()
+    let run = try await RecoveryRun.open(
+      on: .virtual(device), RecoveryRun.configuration { $0.admission = .dropNewest },
+      policy: RecoveryPolicy(attempts: 2, firstPause: .milliseconds(5)))
+    device.inject(.spoiling(.stuck, times: .max))
+    let told = try await withDeadline(.seconds(40), "giving up") {
+      try await encoderError {
+        for time in Int64(0)... {
+          try await run.encoder.encode(Harness.frame(time))
+          try await Task.sleep(for: .milliseconds(10))
+        }
+      }
+    }
+    #expect(told?.code == .recoveryFailed)
+    #expect(try await run.readerError() == told)
+    #expect(told?.framesNotEncoded.isEmpty == false && run.times == [])
+    await run.encoder.close()
+  }
+
+  @Test("closing releases what will not be encoded")
+  func closingReleases() async throws {
+    let device = try Harness.device()
+    let run = try await RecoveryRun.open(on: .virtual(device))
+    device.inject(.spoiling(.stuck))
+    let released = Locked(0)
+    for time in Int64(0)..<3 {
+      let bytes = Harness.size.width * Harness.size.height * 2
+      let start = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 128)
+      start.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+      nonisolated(unsafe) let memory = start
+      try await run.encoder.encode(
+        VideoFrame(
+          format: .i420, size: Harness.size,
+          memory: FrameMemory(unsafeStart: start, byteCount: bytes) {
+            memory.deallocate()
+            released.withLock { $0 += 1 }
+          }, presentationTime: time))
+    }
+    #expect(released.withLock { $0 } == 0)
+    await run.encoder.close()
+    #expect(released.withLock { $0 } == 3)
+    #expect(run.encoder.statistics.recoveries == 0)
+  }
+
+  @Test("frames that the next encoder does not take are named, and it goes on")
+  func refusedFrames() async throws {
+    let other = try Harness.device()
+    let small = VideoSize(width: 160, height: 96)
+    let (run, _) = try await openLost(policy: RecoveryRun.policy) { loss throws(EncoderError) in
+      var configuration = loss.configuration
+      configuration.size = small
+      return try await H264Encoder.open(
+        configuration, on: .virtual(other), observer: loss.observer)
+    }
+    let told = try await encoderError { try await run.encode(0..<30) }
+    #expect(told?.code == .invalidFrame)
+    let accepted = run.encoder.statistics.framesIn
+    try await run.encoder.encode(Harness.frame(100, size: small))
+    let outcome = try await run.finish()
+    let dropped = outcome.events.compactMap { event -> Int64? in
+      guard case .frameDropped(let time, .refused) = event else { return nil }
+      return time
+    }
+    #expect(!dropped.isEmpty && outcome.statistics.framesDropped.refused == dropped.count)
+    #expect(outcome.times == (0..<5).map { $0 } + [100] && accepted == 5)
+    #expect(outcome.statistics.recoveries == 1)
+    #expect((outcome.times.dropLast() + dropped) == (0..<Int64(5 + dropped.count)).map { $0 })
+  }
+
+  @Test("a change that the driver refuses is no failure of the device")
+  func refusedChange() async throws {
+    let device = try Harness.device()
+    let run = try await RecoveryRun.open(on: .virtual(device))
+    try await run.encode(0..<5)
+    let told = try await encoderError {
+      try await run.encoder.changeInput(size: VideoSize(width: 16000, height: 16000))
+    }
+    #expect(told != nil)
+    try await run.encode(5..<10)
+    let outcome = try await run.finish()
+    #expect(outcome.times == (0..<10).map { $0 } && outcome.statistics.recoveries == 0)
+  }
+
+  @Test("every counter of two encoders is added")
+  func counters() {
+    var one = EncoderStatistics()
+    one.framesIn = 1
+    one.framesDropped.noBuffer = 2
+    one.framesDropped.displaced = 3
+    one.framesDropped.late = 4
+    one.framesDropped.rateReduced = 5
+    one.framesDropped.ended = 6
+    one.framesDropped.refused = 7
+    one.overruns = 8
+    one.packetsOut = 9
+    one.keyFrames = 10
+    one.framesSkipped = 11
+    one.corruptPackets = 12
+    one.bytesOut = 13
+    one.bytesCopied = 14
+    one.deviceRequests = 15
+    one.waits = 16
+    one.drains = 17
+    one.recoveries = 18
+    one.framesLost = 19
+    one.keyFrameBytes = 20
+    let present: Set = ["framesInFlight", "framesWaiting", "packetsWaiting", "frameRateDivisor"]
+    compare(one.following(one), one, except: present)
+    compare(one.following(one).framesDropped, one.framesDropped, except: [])
+  }
+
+  /// Whether every number is twice as large; what is new is to be set above, or is no counter.
+  private func compare<Value>(_ sum: Value, _ one: Value, except present: Set<String>) {
+    for (after, before) in zip(Mirror(reflecting: sum).children, Mirror(reflecting: one).children) {
+      guard let after = after.value as? Int, let single = before.value as? Int else { continue }
+      let name = before.label ?? ""
+      guard !present.contains(name) else { continue }
+      #expect(single > 0 && after == 2 * single, "\(name)")
+    }
+  }
+
   @Test("a dropped encoder ends its recovery and its reader")
   func dropped() async throws {
     let device = try Harness.device()

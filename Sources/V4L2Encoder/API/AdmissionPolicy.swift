@@ -69,6 +69,8 @@ public struct DroppedFrames: Hashable, Sendable {
   mutating func add(_ others: DroppedFrames) {
     noBuffer += others.noBuffer
     displaced += others.displaced
+    late += others.late
+    rateReduced += others.rateReduced
     ended += others.ended
     refused += others.refused
   }

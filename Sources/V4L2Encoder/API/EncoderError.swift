@@ -69,6 +69,14 @@ public struct EncoderError: Error, Hashable, Sendable {
   }
 }
 
+extension EncoderError {
+  /// What happened, without the advice to open the device again, for whoever does just that.
+  package var finding: String {
+    let end = message.firstRange(of: "; open ")?.lowerBound ?? message.endIndex
+    return String(message[..<end])
+  }
+}
+
 extension EncoderError: CustomStringConvertible {
   /// The message, with the failed request and its errno when there are any.
   public var description: String {

@@ -73,6 +73,7 @@ extension EncoderStatistics {
     var sum = self
     sum.framesIn += earlier.framesIn
     sum.framesDropped.add(earlier.framesDropped)
+    sum.overruns += earlier.overruns
     sum.packetsOut += earlier.packetsOut
     sum.keyFrames += earlier.keyFrames
     sum.framesSkipped += earlier.framesSkipped

@@ -6,8 +6,10 @@
 /// key frame with ``EncodedPacket/isDiscontinuity`` set; every frame has its packet once, as without
 /// the failure.
 ///
-/// Frames are held until their packets are out, DMABUFs too: their producer has them back a little
-/// later than from an encoder without recovery. Pictures in buffers that `nextInputBuffer` lent
+/// Frames are held by reference until their packets are out or the encoder is closed, so their
+/// memory must not be written before it is released, and DMABUFs come back to their producer a
+/// little later than from an encoder without recovery. A frame that the next encoder does not take
+/// is reported as dropped (``FrameDropReason/refused(_:)``). Pictures in buffers that `nextInputBuffer` lent
 /// belong to the device and are lost with it, each named by ``EncoderEvent/frameLost(presentationTime:)``.
 ///
 /// When the policy is exhausted, the error `recoveryFailed` has the frames that are not encoded.

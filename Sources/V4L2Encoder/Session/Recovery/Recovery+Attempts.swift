@@ -40,7 +40,7 @@ extension Recovery {
 
   private func nextAttempt() -> Int? {
     let limit = policy.attempts + (onDeviceLost == nil ? 0 : 1)
-    return core.withLock { $0.nextAttempt(atMost: limit, leftCount: retained.leftCount) }
+    return core.withLock { $0.nextAttempt(atMost: limit) }
   }
 
   /// Waits before an attempt; false when there is no time left for it.
@@ -56,8 +56,8 @@ extension Recovery {
   private func retire() async {
     guard let current = core.withLock({ $0.current }) else { return }
     await current.encoder.close()
-    let (statistics, configuration) = (current.encoder.statistics, current.encoder.configuration)
-    core.withLock { $0.retire(statistics, configuration) }
+    let statistics = current.encoder.statistics
+    core.withLock { $0.retire(current.encoder, statistics) }
   }
 
   /// Opens an encoder and gives it what the former one had; how many frames that were.
@@ -78,7 +78,16 @@ extension Recovery {
       // The first picture of an encoder is a key frame unasked.
       var options = index == 0 ? FrameOptions() : frame.options
       options.waitsForRoom = true
-      try await encodeAgain(picture, options, by: encoder)
+      do throws(EncoderError) {
+        try await encodeAgain(picture, options, by: encoder)
+      } catch {
+        let ends: [EncoderError.Code] = [.closed, .cancelled, .deviceLost, .deviceStalled]
+        guard !ends.contains(error.code), !encoder.statistics.hasEnded else { throw error }
+        retained.forget(frame)
+        core.withLock { $0.refused() }
+        observer.event?(
+          .frameDropped(presentationTime: frame.presentationTime, reason: .refused(error)))
+      }
     }
     try core.withLock { core throws(EncoderError) in try core.finishRecovery() }
     resumeWaiters()
@@ -145,7 +154,8 @@ extension Recovery {
     let frames = remainder.frames.compactMap(\.picture)
     let error = EncoderError(
       .recoveryFailed, operation: last.operation, errno: last.errno,
-      "\(last.message); given up after \(attempts) attempts, \(frames.count) frames are not encoded",
+      "\(last.finding); given up after \(attempts) attempts, \(frames.count) frames are not "
+        + "encoded; check the device",
       framesNotEncoded: frames)
     core.withLock { $0.giveUp(error) }
     resumeWaiters()

@@ -135,7 +135,7 @@ final class Recovery: Sendable {
         // An encoder that has ended meanwhile may not have handed the change on.
         if !isChange || core.withLock({ $0.isWorking(current.number) }) { return result }
       } catch {
-        try judge(error, of: current)
+        try judge(error, of: current, afterChange: isChange)
         losses += 1
         guard losses <= patience else { throw error }
       }
@@ -156,12 +156,14 @@ final class Recovery: Sendable {
   }
 
   /// Begins a recovery when an error means the end of an encoder; else it is the caller's.
+  ///
+  /// A change that fails may leave a working encoder behind, with what was in force before.
   func judge(
-    _ error: EncoderError, of current: RecoveryCore.Numbered
+    _ error: EncoderError, of current: RecoveryCore.Numbered, afterChange: Bool = false
   ) throws(EncoderError) {
     switch error.code {
-    case .deviceLost, .deviceStalled, .protocolViolation: break
     case .cancelled, .invalidFrame, .invalidConfiguration: throw error
+    case .deviceLost where !afterChange, .deviceStalled where !afterChange: break
     default: guard current.encoder.statistics.hasEnded else { throw error }
     }
     noteFailure(of: current.number, error)
@@ -192,15 +194,20 @@ final class Recovery: Sendable {
 
   func close() async {
     let (current, work) = endWork()
+    await finish(current, work)
+  }
+
+  /// Waits for the end of everything; then frames whose packets will never come are released.
+  private func finish(_ current: RecoveryCore.Numbered?, _ work: Task<Void, Never>?) async {
     await current?.encoder.close()
     await work?.value
+    _ = retained.takeAll()
   }
 
   /// Asks for the end; does not wait for it.
   func requestClose() {
-    let (current, _) = endWork()
-    guard let current else { return }
-    Task.detached { await current.encoder.close() }
+    let (current, work) = endWork()
+    Task.detached { await self.finish(current, work) }
   }
 
   private func endWork() -> (RecoveryCore.Numbered?, Task<Void, Never>?) {

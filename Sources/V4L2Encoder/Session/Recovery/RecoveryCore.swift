@@ -42,8 +42,8 @@ struct RecoveryCore {
   private var framesLost = 0
 
   private var attempts = 0
-  /// How many frames had left the encoders at the last attempt.
-  private var leftBefore = 0
+  /// How many packets had come out at the last attempt.
+  private var packetsBefore = 0
   /// What the open encoder failed with before it had all frames of the former one.
   private var earlyFailure: EncoderError?
 
@@ -135,12 +135,11 @@ struct RecoveryCore {
     }
   }
 
-  /// The number of the next attempt, nil when there are no more; `leftCount` tells whether any
-  /// packet came out since the last one.
-  mutating func nextAttempt(atMost limit: Int, leftCount: Int) -> Int? {
+  /// The number of the next attempt, counted from the last packet; nil when there are no more.
+  mutating func nextAttempt(atMost limit: Int) -> Int? {
     guard case .recovering = phase else { return nil }
-    if leftCount > leftBefore { attempts = 0 }
-    leftBefore = leftCount
+    if earlier.packetsOut > packetsBefore { attempts = 0 }
+    packetsBefore = earlier.packetsOut
     guard attempts < limit else { return nil }
     attempts += 1
     return attempts
@@ -169,8 +168,9 @@ struct RecoveryCore {
   }
 
   /// An encoder is closed for good.
-  mutating func retire(_ statistics: EncoderStatistics, _ configuration: EncoderConfiguration) {
-    self.configuration = configuration
+  mutating func retire(_ encoder: any VideoEncoder, _ statistics: EncoderStatistics) {
+    configuration = encoder.configuration
+    report = encoder.negotiated
     var statistics = statistics
     statistics.framesDropped.ended = 0
     statistics.framesWaiting = 0
@@ -179,6 +179,9 @@ struct RecoveryCore {
   }
 
   mutating func lost(_ count: Int) { framesLost += count }
+
+  /// The next encoder does not take a frame that the former one took.
+  mutating func refused() { earlier.framesDropped.refused += 1 }
 
   /// There will be no other encoder.
   mutating func giveUp(_ error: EncoderError) {

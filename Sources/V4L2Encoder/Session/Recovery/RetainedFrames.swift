@@ -29,7 +29,6 @@ package final class RetainedFrames: Sendable {
     var encoder = 0
     var lastIdentity: UInt64 = 0
     var takenCount = 0
-    var leftCount = 0
     var isClosed = false
 
     mutating func remove(_ identity: UInt64) -> Frame? {
@@ -62,8 +61,6 @@ package final class RetainedFrames: Sendable {
   package var count: Int { state.withLock { $0.frames.count } }
   /// How many frames the encoders took, each counted once.
   package var takenCount: Int { state.withLock { $0.takenCount } }
-  /// How many frames left the encoders.
-  package var leftCount: Int { state.withLock { $0.leftCount } }
 
   /// Whether no encoder will follow the present one.
   package var isClosed: Bool { state.withLock { $0.isClosed } }
@@ -112,6 +109,9 @@ package final class RetainedFrames: Sendable {
     withExtendedLifetime(frame) {}
   }
 
+  /// Forgets a frame that the next encoder does not take.
+  package func forget(_ frame: Frame) { refused(frame.identity) }
+
   /// Forgets the oldest frame with this time, whose packet is out of an encoder.
   package func left(_ presentationTime: Int64, _ encoder: Int) {
     let frame = state.withLock { state -> Frame? in
@@ -119,7 +119,6 @@ package final class RetainedFrames: Sendable {
         frame.presentationTime == presentationTime && frame.encoder == encoder
       }
       guard encoder == state.encoder, let index else { return nil }
-      state.leftCount += 1
       return state.frames.remove(at: index)
     }
     withExtendedLifetime(frame) {}
