@@ -1,14 +1,16 @@
 /// What the commands that encode have in common around their work.
 enum CommandRun {
-  /// Does the work with signals that end it in good order; says what ended it otherwise.
+  /// Does the work with signals that end it in good order, which is what `note` says; says what
+  /// ended it otherwise.
   @concurrent static func run(
     _ options: EncodeOptions, _ signals: Signals,
+    stopping note: String = "what was read is encoded and written",
     _ work: @Sendable (Console, StopRequest) async throws(CommandError) -> ExitCode
   ) async -> ExitCode {
     let console = Console(verbosity: options.verbosity, progress: options.showsProgress)
     do throws(CommandError) {
       let stop = try StopRequest()
-      signals.protect(stop, console)
+      signals.protect(stop, console, note)
       do throws(CommandError) {
         return try await work(console, stop)
       } catch {

@@ -40,7 +40,8 @@ enum DevicesCommand {
               + "output; without PATH of the machine's encoder"
           ) { (options, text) throws(CommandError) in options.dumpPath = text },
           ArgumentOption("--trace", value: "FILE", help: EncodeArguments.traceHelp) {
-            (options, text) throws(CommandError) in options.tracePath = text
+            (options, text) throws(CommandError) in
+            options.tracePath = try Quantities.file(text, for: "--trace")
           },
           ArgumentOption("--help", "-h", help: "This text") { _ in },
         ])

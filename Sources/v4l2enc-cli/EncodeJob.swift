@@ -62,6 +62,9 @@ struct EncodeJob: Sendable {
       throw error
     }
     trace?.begin()
+    // An end that makes no progress is given up; what is known by now must be in the files then.
+    // Their readers may be slow, and whoever asks for the stop must not wait for them.
+    stop.whenRaised { [reports] in Task.detached { reports.flush() } }
   }
 
   /// Removes the files that were created for nothing.

@@ -194,13 +194,16 @@ enum EncodeArguments {
 
   static let reportOptions: [Option] = [
     Option("--save-pts", value: "FILE", help: "Write presentation times, mkvmerge format v2") {
-      (options, text) throws(CommandError) in options.timesPath = text
+      (options, text) throws(CommandError) in
+      options.timesPath = try Quantities.file(text, for: "--save-pts")
     },
     Option("--stats", value: "FILE", help: "Write a line of JSON per packet and per period") {
-      (options, text) throws(CommandError) in options.statisticsPath = text
+      (options, text) throws(CommandError) in
+      options.statisticsPath = try Quantities.file(text, for: "--stats")
     },
     Option("--trace", value: "FILE", help: traceHelp) {
-      (options, text) throws(CommandError) in options.tracePath = text
+      (options, text) throws(CommandError) in
+      options.tracePath = try Quantities.file(text, for: "--trace")
     },
     Option(
       "--progress", value: "FILE|-",
@@ -240,7 +243,7 @@ enum EncodeArguments {
     + Help.row("69, 77", "No usable device; no permission")
     + Help.row("70, 71", "A defect; no memory")
     + Help.row("73, 74, 75", "Cannot create output; read, write or device error; timed out")
-    + Help.row("130, 143", "Stopped by Ctrl-C or SIGTERM; what was encoded is written")
+    + Help.row("129, 130, 143", "Stopped (SIGHUP, Ctrl-C, SIGTERM); what was encoded is written")
 
   private static func codec(named name: String) throws(CommandError) -> VideoCodec {
     switch name.lowercased() {

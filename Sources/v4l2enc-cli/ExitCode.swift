@@ -17,6 +17,7 @@ enum ExitCode: Int32 {
   case inputOutput = 74
   case timedOut = 75
   case noPermission = 77
+  case hungUp = 129
   case interrupted = 130
   case terminated = 143
 }

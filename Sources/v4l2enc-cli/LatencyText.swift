@@ -49,7 +49,7 @@ struct LatencyBins {
   init(_ microseconds: [Int]) {
     let text = LatencyText(microseconds)
     let end = max(1, min(text.maximum, text.percentile99 * 3 / 2))
-    width = max(1, (end + Self.bins - 1) / Self.bins)
+    width = end / Self.bins + 1
     counts = [Int](repeating: 0, count: Self.bins)
     for latency in microseconds {
       let bin = latency / width

@@ -55,6 +55,12 @@ struct PacketReports: Sendable {
     statistics?.add(packet, index: index, source.origin(of: packet.presentationTime))
   }
 
+  /// Writes what is pending.
+  func flush() {
+    times?.flush()
+    statistics?.flush()
+  }
+
   /// Writes what is pending; the first failure, if there was one.
   ///
   /// Nothing that `follow` started may run any more.

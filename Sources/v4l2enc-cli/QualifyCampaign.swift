@@ -60,22 +60,22 @@ struct QualifyCampaign {
     }
     guard !retries else { return nil }
     if let crash = known.first(where: { $0.isCrash && step.asksForAtLeast($0.setting) }) {
-      var outcome = crash.outcome
-      if crash.setting != step {
-        outcome = QualifyOutcome(
-          .untested, "\(crash.setting.text): \(crash.outcome.reasons.joined(separator: "; "))")
-      } else {
-        outcome.reasons.append("--retry tries it again")
+      guard crash.setting.isSame(as: step) else {
+        let reasons = crash.outcome.reasons.joined(separator: "; ")
+        return (QualifyOutcome(.untested, "\(crash.setting.text): \(reasons)"), true)
       }
-      return (outcome, true)
+      return (Self.withRemedy(crash.outcome), true)
     }
-    // Results of another kernel or of another version are none of this one.
-    guard
-      let entry = known.first(where: {
-        $0.setting == step && $0.isCurrent && $0.outcome.verdict != .untested
-      })
+    // Results of another kernel, of another version or under other limits are none of this one.
+    guard let entry = known.first(where: { $0.setting.isSame(as: step) && $0.isCurrent })
     else { return nil }
-    return (entry.outcome, true)
+    return (Self.withRemedy(entry.outcome), true)
+  }
+
+  private static func withRemedy(_ outcome: QualifyOutcome) -> QualifyOutcome {
+    var outcome = outcome
+    if outcome.verdict == .unstable { outcome.reasons.append("--retry tries it again") }
+    return outcome
   }
 
   /// Takes what became of the step that `next` gave.
@@ -94,12 +94,12 @@ struct QualifyCampaign {
     for remark in result.outcome.remarks { console.note(remark) }
   }
 
-  /// Adds what was not reached.
-  mutating func finish(isStopped: Bool) {
-    guard isStopped else { return }
-    while let step = rest.popFirst() {
-      let (outcome, isOld) = decided(step) ?? (QualifyOutcome(.untested, "stopped"), false)
-      table.rows.append(.init(setting: step, outcome: outcome, isOld: isOld))
+  /// Adds what was not reached, for this reason.
+  mutating func finish(_ reason: String) {
+    for step in [current].compactMap(\.self) + rest {
+      table.rows.append(
+        .init(setting: step, outcome: QualifyOutcome(.untested, reason), isOld: false))
     }
+    rest = []
   }
 }

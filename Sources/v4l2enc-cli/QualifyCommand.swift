@@ -4,7 +4,9 @@ internal import V4L2Encoder
 enum QualifyCommand {
   /// Tries all steps; returns how the command ends.
   static func run(_ options: QualifyOptions, _ signals: Signals) async -> ExitCode {
-    await CommandRun.run(options.encode, signals) { (console, stop) throws(CommandError) in
+    await CommandRun.run(
+      options.encode, signals, stopping: "the step is given up, and what is known is shown"
+    ) { (console, stop) throws(CommandError) in
       try await qualify(options, console, signals, stop)
     }
   }
@@ -19,38 +21,46 @@ enum QualifyCommand {
     let source = try QualifyStep.source(options)
     let plan = try QualifyStep.plan(options, source)
     let device = try DeviceChoice.name(options.encode.device, for: plan, console)
+    let identity = DeviceCatalog.examine(try DeviceChoice.selector(device)).first
     let host = QualifyHost.current
     let journal = try QualifyJournal(path, host: host, options.limits)
+    stop.whenRaised { journal.noteStop() }
     let root = Machine.current.root
     if KernelLog(root: root) == nil {
       console.note(
         "the kernel's log is not checked: /dev/kmsg cannot be read; run as root for that")
     }
     var campaign = QualifyCampaign(
-      options, QualifySetting(options, plan, device), known: journal.entries, console)
-    while !stop.isRaised, let setting = campaign.next() {
-      try journal.begin(setting)
+      options, QualifySetting(options, plan, device, identity), known: journal.entries, console)
+    var failure: CommandError?
+    while failure == nil, !stop.isRaised, let setting = campaign.next() {
+      do throws(CommandError) { try journal.begin(setting) } catch {
+        failure = error
+        break
+      }
       let result = await QualifyStep(
         options: options, device: device, streams: setting.streams,
         duration: .milliseconds(setting.milliseconds), console: console, stop: stop,
         announces: campaign.table.report == nil
       ).run()
-      try journal.end(setting, result.outcome)
+      do throws(CommandError) { try journal.end(setting, result.outcome) } catch { failure = error }
       if let refusal = result.refusal, campaign.table.report == nil { throw refusal }
       campaign.take(result)
     }
-    campaign.finish(isStopped: stop.isRaised)
+    campaign.finish(failure == nil ? "stopped" : "the journal cannot be written")
     // What hangs may hang on to the processors as well.
     if options.comparesSoftware, device != "virtual", !stop.isRaised, !campaign.hangs,
+      failure == nil,
       let outcome = await software(options, console, stop)
     {
       campaign.table.software = outcome
     }
-    if let failure = OutputDescriptor.writeAll(
+    if let errno = OutputDescriptor.writeAll(
       Array(campaign.table.text(host).utf8), to: StandardStreams.output)
     {
-      throw OutputFile.error(failure, writing: "standard output")
+      throw failure ?? OutputFile.error(errno, writing: "standard output")
     }
+    if let failure { throw failure }
     return signals.exitCode ?? campaign.table.exitCode
   }
 
@@ -71,9 +81,14 @@ enum QualifyCommand {
 
 extension QualifySetting {
   /// What all steps have in common.
-  init(_ options: QualifyOptions, _ plan: EncodePlan, _ device: String) {
+  init(
+    _ options: QualifyOptions, _ plan: EncodePlan, _ device: String, _ identity: DeviceReport?
+  ) {
     let configuration = plan.configuration
     self.device = device
+    driver = identity?.driver ?? ""
+    card = identity?.card ?? ""
+    bus = identity?.bus ?? ""
     codec = plan.codec.rawValue
     width = configuration.size.width
     height = configuration.size.height

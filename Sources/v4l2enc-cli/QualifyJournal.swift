@@ -46,6 +46,8 @@ final class QualifyJournal: Sendable {
   private let path: String
   private let host: QualifyHost
   private let limits: QualifyLimits
+  /// What has begun and not ended.
+  private let current = Locked(QualifySetting?.none)
 
   /// Opens or creates a journal, and keeps others out of it.
   init(_ path: String, host: QualifyHost, _ limits: QualifyLimits) throws(CommandError) {
@@ -78,12 +80,30 @@ final class QualifyJournal: Sendable {
 
   /// Says what is about to be tried; it is on the disk when this returns.
   func begin(_ setting: QualifySetting) throws(CommandError) {
-    try write(line("begin", setting, nil))
+    try current.withLock { current throws(CommandError) in
+      try write(line("begin", setting, nil))
+      current = setting
+    }
   }
 
   /// Says what became of it.
   func end(_ setting: QualifySetting, _ outcome: QualifyOutcome) throws(CommandError) {
-    try write(line("end", setting, outcome))
+    try current.withLock { current throws(CommandError) in
+      // A stop was written down already.
+      guard current != nil || outcome.verdict != .untested else { return }
+      current = nil
+      try write(line("end", setting, outcome))
+    }
+  }
+
+  /// Says that what has begun is stopped, before its end: there may be none.
+  func noteStop() {
+    current.withLock { current in
+      guard let setting = current else { return }
+      // There is nobody to tell of a failure.
+      try? write(line("end", setting, QualifyOutcome(.untested, "stopped")))
+      current = nil
+    }
   }
 
   private func line(
@@ -123,7 +143,20 @@ final class QualifyJournal: Sendable {
     _ reader: inout LineReader, _ path: String, _ host: QualifyHost, _ limits: QualifyLimits
   ) throws(CommandError) -> [Entry] {
     var entries: [Entry] = []
-    while let text = try reader.next(), text.isWhole {
+    /// What has begun and not ended so far.
+    var begun: [Entry] = []
+    func keep(_ entry: Entry) {
+      entries.removeAll { $0.setting.isSame(as: entry.setting) }
+      entries.append(entry)
+    }
+    while let text = try reader.next() {
+      guard text.isWhole else {
+        guard isCutOff(text.text) else {
+          throw CommandError(
+            .badData, "--journal \(path) is no journal of qualify; name another file")
+        }
+        break
+      }
       let line: Line
       do throws(JSONFailure) { line = try Line(json: try JSON(parsing: text.text)) } catch {
         throw CommandError(
@@ -131,30 +164,41 @@ final class QualifyJournal: Sendable {
           "--journal \(path): line \(text.number) is not one of qualify: \(error.ofOneLine); name "
             + "another file")
       }
-      entries.removeAll { $0.setting == line.setting }
       let isCurrent =
         line.kernel == host.kernel && line.version == V4L2EncCommand.version
         && line.limits == limits
       switch (line.event, line.outcome) {
       case ("begin", _):
+        // It began before and did not end.
+        begun.filter { $0.setting.isSame(as: line.setting) }.forEach(keep)
+        begun.removeAll { $0.setting.isSame(as: line.setting) }
         let what = line.boot == host.boot ? "the command was killed" : "the machine went down"
-        entries.append(
+        begun.append(
           Entry(
             setting: line.setting,
             outcome: QualifyOutcome(
               .unstable, "\(what) during it, \(Units.date(line.time)), kernel \(line.kernel)"),
             isCrash: true, isCurrent: isCurrent))
       case ("end", let outcome?):
-        entries.append(
-          Entry(
-            setting: line.setting, outcome: outcome, isCrash: false, isCurrent: isCurrent))
+        begun.removeAll { $0.setting.isSame(as: line.setting) }
+        // What could not be tried again takes nothing from what was known.
+        guard outcome.verdict != .untested else { continue }
+        keep(
+          Entry(setting: line.setting, outcome: outcome, isCrash: false, isCurrent: isCurrent))
       default:
         throw CommandError(
           .badData,
           "--journal \(path): line \(text.number) is not one of qualify; name another file")
       }
     }
+    begun.forEach(keep)
     return entries
+  }
+
+  /// Whether the rest of a file is what a crash leaves of a line.
+  private static func isCutOff(_ rest: String) -> Bool {
+    let start = #"{"event":""#
+    return rest.hasPrefix(start) || start.hasPrefix(rest) || rest.utf8.allSatisfy { $0 == 0 }
   }
 }
 

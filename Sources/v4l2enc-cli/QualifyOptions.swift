@@ -129,5 +129,5 @@ enum QualifyArguments {
     + Help.row("64, 65", "Wrong arguments; a damaged journal")
     + Help.row("69, 75, 77", "No usable device; one that does not answer; no permission")
     + Help.row("70, 71, 73, 74", "A defect; no memory; cannot create or write the journal")
-    + Help.row("130, 143", "Stopped by Ctrl-C or SIGTERM; the journal goes on from there")
+    + Help.row("129, 130, 143", "Stopped (SIGHUP, Ctrl-C, SIGTERM); the journal goes on from there")
 }

@@ -3,6 +3,10 @@ internal import V4L2Encoder
 /// What one step tries.
 struct QualifySetting: JSONRecord, Hashable, Sendable {
   var device = ""
+  /// What the device says of itself, by which it is known again whatever its path is then.
+  var driver = ""
+  var card = ""
+  var bus = ""
   var codec = ""
   var width = 0
   var height = 0
@@ -15,6 +19,9 @@ struct QualifySetting: JSONRecord, Hashable, Sendable {
 
   mutating func exchange(_ fields: inout JSONFields) throws(JSONFailure) {
     try fields("device", &device)
+    try fields("driver", &driver)
+    try fields("card", &card)
+    try fields("bus", &bus)
     try fields("codec", &codec)
     try fields("width", &width)
     try fields("height", &height)
@@ -32,7 +39,14 @@ extension QualifySetting {
     var same = other
     same.streams = streams
     same.milliseconds = milliseconds
+    // Paths change from boot to boot.
+    if !driver.isEmpty { same.device = device }
     return same == self
+  }
+
+  /// Whether both are the same step.
+  func isSame(as other: QualifySetting) -> Bool {
+    isLike(other) && streams == other.streams && milliseconds == other.milliseconds
   }
 
   /// Whether this asks for as much of the same device, or for more.

@@ -90,6 +90,14 @@ enum Quantities {
     return nil
   }
 
+  /// The path of a file; `-`, which means a stream elsewhere, is none.
+  static func file(_ text: String, for option: String) throws(CommandError) -> String {
+    guard text != "-", !text.isEmpty else {
+      throw CommandError(.usage, "\(option) \(text): name a file")
+    }
+    return text
+  }
+
   /// A whole number in a range.
   static func integer(
     _ text: String, for option: String, in range: ClosedRange<Int>

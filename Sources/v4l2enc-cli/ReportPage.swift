@@ -220,7 +220,7 @@ struct ReportPage {
     let beyond = histogram.beyond
     let note =
       beyond > 0
-      ? "\(beyond) frames took longer than \(Units.duration(microseconds: histogram.limit)), "
+      ? "\(beyond) frame\(beyond == 1 ? "" : "s") took longer than \(Units.duration(microseconds: histogram.limit)), "
         + "up to \(Units.duration(microseconds: latency.maximum))" : ""
     return Self.section("Latency, from frame to packet", HTML.escaped(note), chart.svg)
   }
@@ -238,11 +238,19 @@ struct ReportPage {
   /// What the process and the board did, by the clock.
   private var machine: [String] {
     let end = Double(log.samples.last?.record.milliseconds ?? 0) / 1000
+    // As many points as a page can show, each the largest of its time.
+    let perPoint = max(1, (log.samples.count + 499) / 500)
+    let thinned = stride(from: 0, to: log.samples.count, by: perPoint).map {
+      log.samples[$0..<min($0 + perPoint, log.samples.count)]
+    }
     func chart(
       _ title: String, _ value: (SampleRecord) -> Double?, _ label: @escaping (Double) -> String
     ) -> String? {
-      let points = log.samples.map {
-        (x: Double($0.record.milliseconds) / 1000, y: value($0.record))
+      let points = thinned.map { samples in
+        (
+          x: Double(samples.first?.record.milliseconds ?? 0) / 1000,
+          y: samples.compactMap { value($0.record) }.max()
+        )
       }
       guard points.count(where: { $0.y != nil }) > 1 else { return nil }
       var chart = ReportChart(
@@ -252,13 +260,15 @@ struct ReportPage {
       return Self.section(title, "", chart.svg)
     }
     return [
-      chart("Processor time of the process (100 % is one processor)", \.processorPercent) {
+      chart(
+        "Processor time of the process, by the clock (100 % is one processor)", \.processorPercent
+      ) {
         Self.number($0, 1) + " %"
       },
-      chart("Memory of the process", { $0.residentBytes.map(Double.init) }) {
+      chart("Memory of the process, by the clock", { $0.residentBytes.map(Double.init) }) {
         Units.bytes(Self.whole($0))
       },
-      chart("Temperature", \.temperature) { Units.fixed($0, 0) + " °C" },
+      chart("Temperature, by the clock", \.temperature) { Units.fixed($0, 0) + " °C" },
     ].compactMap(\.self)
   }
 

@@ -57,6 +57,9 @@ final class StatisticsFile: Sendable {
     file.write(PacketText.json(packet, index: index, timeBase, origin))
   }
 
+  /// Writes what is pending.
+  func flush() { file.flush() }
+
   /// Writes what is pending; the first failure, if there was one.
   ///
   /// Nothing that `follow` started may run any more.

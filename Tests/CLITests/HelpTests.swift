@@ -100,7 +100,7 @@ import Testing
       69, 77                      No usable device; no permission
       70, 71                      A defect; no memory
       73, 74, 75                  Cannot create output; read, write or device error; timed out
-      130, 143                    Stopped by Ctrl-C or SIGTERM; what was encoded is written
+      129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); what was encoded is written
 
     """
 
@@ -195,7 +195,7 @@ import Testing
       69, 77                      No usable device; no permission
       70, 71                      A defect; no memory
       73, 74, 75                  Cannot create output; read, write or device error; timed out
-      130, 143                    Stopped by Ctrl-C or SIGTERM; what was encoded is written
+      129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); what was encoded is written
 
     """
 
@@ -308,7 +308,8 @@ import Testing
       64, 65                      Wrong arguments; a damaged journal
       69, 75, 77                  No usable device; one that does not answer; no permission
       70, 71, 73, 74              A defect; no memory; cannot create or write the journal
-      130, 143                    Stopped by Ctrl-C or SIGTERM; the journal goes on from there
+      129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); the journal goes on from
+                                  there
 
     """
 }

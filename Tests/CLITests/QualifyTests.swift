@@ -120,6 +120,34 @@ import Testing
     try await eventually(within: .seconds(30), "it is tried again") { self.count("begin") == 4 }
     retry.send(SIGTERM)
     #expect(try await retry.wait(within: .seconds(20)).exitCode == 143)
+    // What was stopped says nothing new, so the crash is still known.
+    let after = try await qualify("--duration", "100s", "--streams", "2")
+    #expect(after.exitCode == 1 && count("begin") == 4)
+    #expect(after.outputText.contains("the machine went down during it"), "\(after.outputText)")
+  }
+
+  @Test(
+    "two signals, or the loss of the terminal, are no crash",
+    arguments: [[SIGINT, SIGINT], [SIGHUP]])
+  func impatience(signals: [Int32]) async throws {
+    let process = try start(["--duration", "100s"])
+    try await eventually(within: .seconds(30), "a step has begun") { self.count("begin") == 1 }
+    for signal in signals { process.send(signal) }
+    let result = try await process.wait(within: .seconds(20))
+    #expect(result.exitCode == (signals == [SIGHUP] ? 129 : 130), "\(result.errorText)")
+    let next = try start(["--duration", "100s"])
+    try await eventually(within: .seconds(30), "it is tried again") { self.count("begin") == 2 }
+    next.send(SIGTERM)
+    _ = try await next.wait(within: .seconds(20))
+  }
+
+  @Test func aDeviceIsKnownByWhatItSays() async throws {
+    #expect(try await qualify("--duration", "500ms", "--no-software").exitCode == 0)
+    let same = try await qualify("--duration", "500ms", "--no-software", device: "virtual:spec")
+    #expect(same.outputText.contains("stable (journal)") && count("begin") == 1)
+    let other = try await qualify("--duration", "500ms", "--no-software", device: "virtual:coda")
+    #expect(other.exitCode == 0, "\(other.errorText)")
+    #expect(count("begin") == 2)
   }
 
   @Test func aStopIsNoCrash() async throws {
@@ -214,6 +242,10 @@ import Testing
     let damaged = try await qualify("--duration", "500ms")
     #expect(damaged.exitCode == 65)
     #expect(damaged.errorText.contains("line \(known.count + 3) is not one of qualify"))
+    let notes = try directory.write(Array("my notes".utf8), to: "notes.txt")
+    let foreign = try await v4l2enc(["qualify", "--device", "virtual", "--journal", notes])
+    #expect(foreign.exitCode == 65 && foreign.errorText.contains("is no journal of qualify"))
+    #expect(FileManager.default.contents(atPath: notes) == Data("my notes".utf8))
     let device = try await v4l2enc(["qualify", "--device", "virtual", "--journal", "/dev/null"])
     #expect(device.exitCode == 64 && device.errorText.contains("a journal is a file on a disk"))
   }

@@ -142,6 +142,8 @@ import Testing
       (["report", directory.file("none"), "-o", page], 66, "No such file"),
       (["report", log, "-o", log], 64, "-o is the file to read itself"),
       (["report", log, "-o", "/nonexistent/x.html"], 73, "the directory does not exist"),
+      (["encode", "test:bars", "-o", page, "--stats", "-"], 64, "--stats -: name a file"),
+      (["encode", "test:bars", "-o", page, "--save-pts", "-"], 64, "--save-pts -: name a file"),
     ] as [([String], Int32, String)] {
       let result = try await v4l2enc(arguments)
       #expect(result.exitCode == code, "\(arguments)")
@@ -188,6 +190,26 @@ import Testing
     #expect(series.columns.map(\.largest).max() == 5000 && series.columns[70].largest == 5000)
     #expect(series.columns.reduce(0) { $0 + $1.frames } == 4001)
     #expect(ReportPage(try parse([Self.stream] + packets)).text.contains("largest of up to 11"))
+  }
+
+  @Test func manySamplesBecomeFewPoints() throws {
+    let samples = (0..<5000).map {
+      #"{"sample":{"time_ms":\#($0 * 500),"cpu_percent":\#($0 == 77 ? 90 : 5).5}}"#
+    }
+    let page = ReportPage(try parse(Self.lines + samples)).text
+    let chart = try #require(page.split(separator: "<h2>Processor time").last)
+    let line = try #require(chart.split(separator: "class=\"line\" d=\"").dropFirst().first)
+    #expect(line.prefix { $0 != "\"" }.count { $0 == "L" } == 499)
+    #expect(page.contains("100 %</text>"), "the largest is shown")
+  }
+
+  @Test func everyLatencyHasABin() {
+    for slowest in [0, 1, 59, 60, 61, 120, 31_680, 31_681] {
+      let bins = LatencyBins([slowest / 2, slowest])
+      #expect(bins.beyond == 0 && bins.counts.reduce(0, +) == 2, "\(slowest)")
+    }
+    let few = LatencyBins([Int](repeating: 100, count: 999) + [100_000])
+    #expect(few.beyond == 1 && few.limit < 1000)
   }
 
   @Test func axesHaveRoundNumbers() {

@@ -6,7 +6,7 @@ import Testing
   private let directory: TemporaryDirectory
   init() throws { directory = try TemporaryDirectory() }
 
-  @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(Int32, Int32)])
+  @Test(arguments: [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)] as [(Int32, Int32)])
   func theFirstSignalFinishesTheFile(signal: Int32, code: Int32) async throws {
     let (output, statistics) = (directory.file("o.h264"), directory.file("s.jsonl"))
     let process = try Subprocess(
