@@ -91,6 +91,7 @@ final class Recovery: Sendable {
     } catch {
       retained.refused(identity)
       try judge(error, of: current)
+      if case .refuse(let refusal) = core.withLock({ $0.admission }) { throw refusal }
       announceLost([presentationTime])
       return
     }
