@@ -31,7 +31,8 @@ public protocol VideoEncoder: Sendable {
   /// The packets in decode order; single-pass.
   ///
   /// The sequence ends after `close` and throws when the device fails. It does not end at a
-  /// drain, after which encoding may go on.
+  /// drain, after which encoding may go on. A reader who would rather lose packets up to a key
+  /// frame than hold up the encoder reads from a ``PacketBroadcast``.
   var packets: Packets { get }
 
   /// Queues one frame; suspends while the device holds every input buffer, unless
