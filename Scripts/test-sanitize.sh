@@ -17,6 +17,7 @@ thread=(--sanitize thread --scratch-path .build/tsan -Xswiftc -DV4L2ENC_TSAN)
 address=(--sanitize address --scratch-path .build/asan)
 export TSAN_OPTIONS="log_path=$work/findings history_size=4"
 export ASAN_OPTIONS="log_path=$work/findings detect_leaks=1"
+export LSAN_OPTIONS="suppressions=$PWD/Scripts/leaks-of-others print_suppressions=0"
 
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
