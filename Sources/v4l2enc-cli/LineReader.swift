@@ -30,13 +30,21 @@ struct LineReader: ~Copyable {
       file = OpenFile(STDIN_FILENO)
       return
     }
+    file = try Self.open(path)
+  }
+
+  private static func open(_ path: String) throws(CommandError) -> OpenFile {
     let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       let errno = Errno.last
       throw CommandError(
         errno.isPermission ? .noPermission : .noInput, "\(path): \(errno.text); check the path")
     }
-    file = OpenFile(descriptor)
+    let file = OpenFile(descriptor)
+    guard file.information.st_mode & S_IFMT != S_IFDIR else {
+      throw CommandError(.noInput, "\(path) is a directory; name a file in it")
+    }
+    return file
   }
 
   /// Reads what somebody else has opened, from its beginning.

@@ -8,10 +8,10 @@ struct ReportChart {
     let step: Double
     let label: (Double) -> String
 
-    /// Marks at 1, 2 or 5 times a power of ten.
-    init(upTo value: Double, label: @escaping (Double) -> String) {
+    /// Marks at 1, 2 or 5 times a power of ten, no closer than `finest`, which is one as well.
+    init(upTo value: Double, finest: Double = 1e-9, label: @escaping (Double) -> String) {
       let largest = value.isFinite && value > 0 ? value : 1
-      var step = 1e-9
+      var step = finest
       while largest / step > 6 {
         step *= largest / (step * 2) <= 6 ? 2 : largest / (step * 5) <= 6 ? 5 : 10
       }

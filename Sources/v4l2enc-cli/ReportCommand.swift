@@ -39,6 +39,9 @@ enum ReportCommand {
     guard let input = options.input else {
       throw CommandError(.usage, "which file? write v4l2enc report FILE.jsonl -o PAGE.html")
     }
+    guard !input.isEmpty, options.output?.isEmpty != true else {
+      throw CommandError(.usage, "a name is empty; write v4l2enc report FILE.jsonl -o PAGE.html")
+    }
     guard let output = options.output else {
       throw CommandError(.usage, "where to? name the page with -o PAGE.html, or -o - for a pipe")
     }

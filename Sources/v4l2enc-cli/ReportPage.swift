@@ -206,7 +206,7 @@ struct ReportPage {
     var chart = ReportChart(
       "latency histogram",
       .init(upTo: Double(histogram.limit)) { Units.duration(microseconds: Self.whole($0)) },
-      .init(upTo: Double(histogram.counts.max() ?? 1)) { "\(Self.whole($0))" })
+      .init(upTo: Double(histogram.counts.max() ?? 1), finest: 1) { "\(Self.whole($0))" })
     for (index, count) in histogram.counts.enumerated() where count > 0 {
       let start = index * histogram.width
       chart.bar(

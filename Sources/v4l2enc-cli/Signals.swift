@@ -62,10 +62,16 @@ final class Signals: Sendable {
 
   private func watchTheEnd(_ code: ExitCode, _ console: Console) -> Never {
     var set = handled
+    let stopped = MonotonicTime.now
     while true {
       let before = progress.load(ordering: .relaxed)
       var patience = timespec(tv_sec: Self.patience, tv_nsec: 0)
-      if unsafe sigtimedwait(&set, nil, &patience) > 0 { _exit(code.rawValue) }
+      let number = unsafe sigtimedwait(&set, nil, &patience)
+      if number > 0 {
+        // A program such as timeout(1) sends the same to the process and to its group at once.
+        if number != SIGINT, MonotonicTime.now - stopped < .milliseconds(500) { continue }
+        _exit(code.rawValue)
+      }
       if Errno.last.rawValue == EAGAIN, progress.load(ordering: .relaxed) == before {
         console.error("nothing was written for \(Self.patience) s; giving up")
         _exit(code.rawValue)

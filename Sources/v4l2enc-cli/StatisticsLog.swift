@@ -61,12 +61,15 @@ struct StatisticsLog {
       do throws(JSONFailure) { try add(try JSON(parsing: line.text)) } catch {
         throw CommandError(
           .badData,
-          "\(name): line \(line.number) is not one of --stats: \(error.ofOneLine)")
+          "\(name): line \(line.number) is not one of --stats: \(error.ofOneLine); name a "
+            + "file that v4l2enc encode or capture --stats has written")
       }
     }
     guard !packets.isEmpty else {
-      throw CommandError(
-        .badData, "\(name) has no packet; make it with v4l2enc encode … --stats FILE")
+      let reason =
+        streams.isEmpty
+        ? "make it with v4l2enc encode … --stats FILE" : "nothing was encoded when it was written"
+      throw CommandError(.badData, "\(name) has no packet; \(reason)")
     }
   }
 

@@ -122,7 +122,7 @@ import Testing
       ([packet(0, bytes: -1)], "line 1 is not one of --stats: a number is out of its range"),
       ([packet(0, more: #","qp":"x""#)], "line 1 is not one of --stats: qp: no number"),
       ([packet(0, more: #","qp":1."#)], "line 1 is not one of --stats: a number ends"),
-      ([stream], "has no packet"), ([], "has no packet"),
+      ([stream], "has no packet; nothing was encoded"), ([], "has no packet; make it with"),
     ] as [([String], String)])
   func garbageIsRefusedByItsLine(lines: [String], text: String) async throws {
     let bytes = Array(lines.map { $0 + "\n" }.joined().utf8)
@@ -140,6 +140,9 @@ import Testing
       (["report"], 64, "which file?"), (["report", log], 64, "where to?"),
       (["report", log, log, "-o", "x"], 64, "there is already a file"),
       (["report", directory.file("none"), "-o", page], 66, "No such file"),
+      (["report", "/tmp", "-o", page], 66, "/tmp is a directory"),
+      (["report", "", "-o", page], 64, "a name is empty"),
+      (["report", log, "-o", ""], 64, "a name is empty"),
       (["report", log, "-o", log], 64, "-o is the file to read itself"),
       (["report", log, "-o", "/nonexistent/x.html"], 73, "the directory does not exist"),
       (["encode", "test:bars", "-o", page, "--stats", "-"], 64, "--stats -: name a file"),
@@ -222,6 +225,8 @@ import Testing
     #expect(ReportChart.Axis(seconds: 3725).marks.count <= 11)
     #expect(ReportChart.Axis(seconds: 3725).label(3600) == "1:00:00")
     #expect(ReportChart.Axis(seconds: 90_000).marks.count <= 11)
+    let counts = ReportChart.Axis(upTo: 2, finest: 1) { Units.fixed($0, 0) }
+    #expect(counts.marks.map { counts.label($0) } == ["0", "1", "2"])
     let short = ReportChart.Axis(seconds: 2.5)
     #expect(
       short.marks.map { short.label($0) } == ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s", "2.5 s"])
