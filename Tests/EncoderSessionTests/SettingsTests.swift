@@ -1,8 +1,9 @@
 import CV4L2
 import TestSupport
 import Testing
-import V4L2Encoder
 import VirtualV4L2Device
+
+@testable import V4L2Encoder
 
 /// Bitrate, frame rate and controls that change while frames are encoded.
 @Suite(.timeLimit(.minutes(2))) struct SettingsTests {
@@ -151,6 +152,38 @@ import VirtualV4L2Device
     try await encoder.drain()
     await encoder.close()
     #expect(try await reader.value.map(\.presentationTime) == (0..<200).map { $0 })
+  }
+
+  @Test("a change that comes while the queues are started again gets a restart of its own")
+  func changeDuringARestart() async throws {
+    let (entered, gate) = (Gate(), Gate())
+    let isHeld = Locked(false)
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      if request == CV4L2_VIDIOC_STREAMON, isHeld.withLock({ $0 }), !entered.isOpenNow {
+        entered.open()
+        gate.wait()
+      }
+      return device.perform(request, argument)
+    }
+    defer { gate.open() }
+    let encoder = try await H264Encoder.open(Harness.configuration(), on: transport.selector)
+    isHeld.withLock { $0 = true }
+    let first = Task {
+      try await encoder.changeInput(size: VideoSize(width: 640, height: 360)).visibleSize.width
+    }
+    try await eventually("the first change starts the queues") { entered.isOpenNow }
+    let second = Task {
+      try await encoder.changeInput(size: VideoSize(width: 160, height: 96)).visibleSize.width
+    }
+    try await eventually("the second change waits") {
+      encoder.session.engine.core.withLock { !$0.restJobs.isEmpty }
+    }
+    gate.open()
+    let widths = try await withDeadline(.seconds(8), "both changes") {
+      [try await first.value, try await second.value]
+    }
+    #expect(widths == [640, 160])
+    await encoder.close()
   }
 
   @Test("a driver that reads settings only when it is opened is not asked, and that is said")

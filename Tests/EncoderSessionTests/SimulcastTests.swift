@@ -117,7 +117,7 @@ import VirtualV4L2Device
   func scaling() throws {
     let (large, half, small) = (Harness.size, Self.small[1].size, Self.small[2].size)
     let plan = try ScalingPlan(
-      from: large, .bgrx, color: .bt709, to: [small, large, half, small], depth: 2)
+      from: large, .bgrx, color: .bt709, to: [small, large, half, small], capacity: 9)
     // Conversion, half, small; two layers share a picture.
     #expect(plan.stepOfLayer == [2, 0, 1, 2])
     let frame = try Harness.frame(7, format: .bgrx)
@@ -136,7 +136,7 @@ import VirtualV4L2Device
     #expect(pictures.map { $0 == nil } == [false, false, true])
     try plan.scale(frame, for: 0b0010, into: &pictures)
     #expect(pictures.map { $0 == nil } == [false, true, true])
-    let asItIs = try ScalingPlan(from: large, .nv12, color: .bt709, to: [large], depth: 2)
+    let asItIs = try ScalingPlan(from: large, .nv12, color: .bt709, to: [large], capacity: 3)
     #expect(asItIs.stepOfLayer == [nil])
   }
 
@@ -227,6 +227,28 @@ import VirtualV4L2Device
       let end = try await encoderError { _ = try await reader.value }
       #expect(end?.code == .deviceLost)
     }
+  }
+
+  @Test("a layer whose encoder keeps frames until their packets are out loses none")
+  func keepingLayer() async throws {
+    let encoder = try await H264Encoder.open(
+      Harness.configuration {
+        $0.size = Self.small[1].size
+        $0.keyFrameInterval = 10
+      }, on: .virtual(Harness.device(nullDelay: 3)), recovery: RecoveryRun.policy)
+    let log = Log()
+    let stream = SimulcastStream("kept", encoder)
+    let simulcast = try SimulcastEncoder(
+      size: Harness.size, format: .i420, streams: [stream], admission: .wait,
+      event: { log.append($0, $1) })
+    let reader = Self.collect(stream)
+    try await withDeadline(.seconds(30), "30 frames") {
+      for time in Int64(0)..<30 { try await simulcast.encode(Harness.frame(time)) }
+      try await simulcast.drain()
+    }
+    await simulcast.close()
+    #expect(try await reader.value.map(\.presentationTime) == (0..<30).map { $0 })
+    #expect(log.all.isEmpty)
   }
 
   @Test("what cannot be a simulcast is refused by name")

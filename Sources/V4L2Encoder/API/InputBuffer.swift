@@ -61,11 +61,12 @@ public struct InputBuffer: ~Copyable, Sendable {
   /// processor that writes through a mapping brackets that with DMA_BUF_IOCTL_SYNC.
   ///
   /// - Returns: the colour planes in the format's order.
-  /// - Throws: `unsupported` when the driver exports no buffers, `closed` or whatever else ended
+  /// - Throws: `invalidFrame` after a change of size or format, `unsupported` when the driver exports
+  ///   no buffers, `closed` or whatever else ended
   ///   the encoder.
   public func dmabufPlanes() throws(EncoderError) -> [DMABUFPlane] {
     guard let engine else { return [] }
-    let exported = try engine.export(memory)
+    let exported = try engine.export(memory, of: setup)
     return setup.writer.layout.planes.map { plane in
       DMABUFPlane(
         descriptor: exported.descriptors[plane.memoryPlane], offset: plane.offset,

@@ -22,6 +22,7 @@ extension Engine {
     let result = await answer.value(within: configuration.deadlines.setup)
     if let error = core.withLock({ $0.machine.terminalError }) { throw error }
     guard let result else {
+      core.withLock { core in core.restJobs.removeAll { $0.identity == identity } }
       throw EncoderError(
         .deviceStalled, "\(device.path) has not started again with other settings in time")
     }

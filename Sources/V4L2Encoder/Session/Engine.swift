@@ -185,10 +185,13 @@ final class Engine: Sendable {
   }
 
   /// Exports a buffer that is on loan.
-  func export(_ memory: MappedBuffer) throws(EncoderError) -> ExportedBuffer {
+  func export(
+    _ memory: MappedBuffer, of setup: StreamSetup
+  ) throws(EncoderError) -> ExportedBuffer {
     if let error = core.withLock({ $0.machine.terminalError }) { throw error }
+    let exported: ExportedBuffer
     do throws(Errno) {
-      return try memory.export()
+      exported = try memory.export()
     } catch {
       guard error == .notSupported || error == .invalidArgument else {
         throw EncoderError(
@@ -198,6 +201,9 @@ final class Engine: Sendable {
         .unsupported, operation: "VIDIOC_EXPBUF", errno: error,
         "\(device.path) exports no input buffers as DMABUFs; write into their memory instead")
     }
+    // Buffers are exported by their number, which is another buffer's after a change.
+    guard core.withLock({ $0.setup === setup }) else { throw EncoderError.lentBeforeAChange }
+    return exported
   }
 
   /// Takes a buffer back that was not used; one of an earlier setup is nobody's any more.
@@ -259,9 +265,7 @@ final class Engine: Sendable {
     }
     guard let key else {
       settle(queued: false)
-      throw EncoderError(
-        .invalidFrame,
-        "the buffer was lent before the encoder's size or format changed; ask for another one")
+      throw EncoderError.lentBeforeAChange
     }
     do throws(Errno) {
       try device.handle.queueFrame(

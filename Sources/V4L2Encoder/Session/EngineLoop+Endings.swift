@@ -96,6 +96,8 @@ extension EngineLoop {
         engine.core.withLock { core in
           core.lastProgress = .now
           core.machine.restarted()
+          // Whoever came after the jobs were taken, and before this, took this restart for his.
+          if !core.restJobs.isEmpty { _ = core.machine.requestRestart() }
         }
       }
     } catch {

@@ -45,6 +45,10 @@ extension EncoderError {
   static let frameInMemory = EncoderError(
     .invalidFrame, "the encoder was opened for DMABUF frames, this one is in memory")
 
+  static let lentBeforeAChange = EncoderError(
+    .invalidFrame,
+    "the buffer was lent before the encoder's size or format changed; ask for another one")
+
   static func wouldBlock(bufferCount: Int) -> EncoderError {
     EncoderError(
       .wouldBlock,

@@ -54,8 +54,14 @@ public final class SimulcastEncoder: Sendable {
     waits = admission == .wait
     keyFrameInterval = first.keyFrameInterval
     deadlines = first.deadlines
+    // An encoder may keep frames until their packets are out.
+    let held = streams.reduce(streams.count * (Self.depth + 1) + 1) { sum, stream in
+      let report = stream.encoder.negotiated
+      return sum + report.inputBuffers + report.outputBuffers
+        + stream.encoder.configuration.bidirectionalFrames
+    }
     plan = try ScalingPlan(
-      from: size, format, color: first.color, to: configurations.map(\.size), depth: Self.depth)
+      from: size, format, color: first.color, to: configurations.map(\.size), capacity: held)
     feeders = streams.map { LayerFeeder($0, depth: Self.depth, event: event) }
     for feeder in feeders { Task.detached { await feeder.feed() } }
   }
@@ -163,7 +169,7 @@ public final class SimulcastEncoder: Sendable {
       }
       for (layer, feeder) in feeders.enumerated()
       where dropped & 1 << ScalingPlan.Layers(layer) != 0 {
-        feeder.drop(frame.presentationTime, options, because: nil)
+        feeder.drop(frame.presentationTime, options, because: feeder.failure)
       }
     } catch {
       giveBack(taken)
@@ -258,7 +264,7 @@ public final class SimulcastEncoder: Sendable {
       if layers & bit == 0 {
         if feeder.failure == nil { dropped |= bit }
       } else if let picture {
-        feeder.take(picture, options, beginsGroup: beginsGroup)
+        if !feeder.take(picture, options, beginsGroup: beginsGroup) { dropped |= bit }
       } else {
         feeder.giveBackPlace()
         dropped |= bit

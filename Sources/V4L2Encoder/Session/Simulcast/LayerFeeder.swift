@@ -63,7 +63,8 @@ final class LayerFeeder: Sendable {
   ///   - frame: in the layer's size.
   ///   - options: what was asked for all layers.
   ///   - beginsGroup: whether encoders that saw every frame make a key frame of this one.
-  func take(_ frame: VideoFrame, _ options: FrameOptions, beginsGroup: Bool) {
+  /// - Returns: whether it was taken, which it is not after the end.
+  func take(_ frame: VideoFrame, _ options: FrameOptions, beginsGroup: Bool) -> Bool {
     var options = options
     state.withLock { state in
       if state.isKeyFrameOwed || (beginsGroup && state.isOutOfStep) { options.forceKeyFrame = true }
@@ -72,9 +73,7 @@ final class LayerFeeder: Sendable {
         state.isOutOfStep = false
       }
     }
-    if !jobs.deliver(.frame(frame, options)) {
-      drop(frame.presentationTime, options, because: failure)
-    }
+    return jobs.deliver(.frame(frame, options))
   }
 
   /// Accounts for a frame that does not go into this layer.

@@ -28,11 +28,11 @@ struct ScalingPlan: Sendable {
   ///   - format: their layout.
   ///   - color: what their numbers mean; matters for RGB frames only.
   ///   - sizes: the layers' sizes.
-  ///   - depth: how many frames each layer may hold.
+  ///   - capacity: how many pictures of each size may be held at once.
   /// - Throws: `unsupported` or `invalidConfiguration` for formats and sizes that cannot be.
   init(
     from size: VideoSize, _ format: PixelFormat, color: ColorDescription, to sizes: [VideoSize],
-    depth: Int
+    capacity: Int
   ) throws(EncoderError) {
     guard (1...Self.mostLayers).contains(sizes.count) else {
       throw EncoderError(
@@ -41,7 +41,6 @@ struct ScalingPlan: Sendable {
     self.size = size
     self.format = format
     layerFormat = Self.layerFormat(for: format)
-    let capacity = sizes.count * (depth + 1) + 1
     var made: [(size: VideoSize, step: Int?)] = []
     if layerFormat == format {
       made.append((size, nil))
