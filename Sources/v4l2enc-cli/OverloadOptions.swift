@@ -26,10 +26,10 @@ struct OverloadOptions: Sendable {
       options.overload.admission = try admission(named: text)
     },
     ArgumentOption(
-      "--max-latency", value: "SECONDS",
-      help: "Drop frames that would take longer than this to be encoded"
+      "--max-latency", value: "TIME",
+      help: "Drop frames that would take longer to be encoded than this, such as 250ms"
     ) { (options, text) throws(CommandError) in
-      options.overload.latencyBudget = try Quantities.seconds(text, for: "--max-latency")
+      options.overload.latencyBudget = try Quantities.time(text, for: "--max-latency")
     },
     ArgumentOption(
       "--reduce-rate",

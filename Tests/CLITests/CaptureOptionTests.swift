@@ -45,7 +45,7 @@ import V4L2Encoder
       ("drop-oldest", .dropOldest(queue: 4)), ("drop-oldest:17", .dropOldest(queue: 17)),
     ])
   func overload(text: String, policy: AdmissionPolicy) throws {
-    let options = try parse("x", "--on-overrun", text, "--max-latency", "0.25", "--reduce-rate")
+    let options = try parse("x", "--on-overrun", text, "--max-latency", "250ms", "--reduce-rate")
     var configuration = EncoderConfiguration(
       size: VideoSize(width: 64, height: 48), rateControl: .constantQuantizer(20))
     options.encode.overload.apply(to: &configuration)
@@ -62,7 +62,7 @@ import V4L2Encoder
     (["--on-overrun", "wait:3"], "--on-overrun wait:3: unknown"),
     (["--on-overrun", "drop-oldest:0"], "drop-oldest 0: write a whole number, 1 to 1000"),
     (["--on-overrun", "drop-oldest:"], "write a whole number, 1 to 1000"),
-    (["--max-latency", "0"], "--max-latency 0: write seconds"),
+    (["--max-latency", "0"], "--max-latency 0: write a time"),
     (["--duration", "0"], "--duration 0: write seconds"),
     (["--duration", "-1"], "--duration -1: write seconds"),
     (["--duration", "1m"], "--duration 1m: write seconds"),

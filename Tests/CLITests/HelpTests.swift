@@ -148,7 +148,8 @@ import Testing
                                   When there is no room for a frame: let the camera wait, which
                                   loses frames itself (default), drop the frame, keep N (4)
                                   frames and drop the oldest, or end
-      --max-latency SECONDS       Drop frames that would take longer than this to be encoded
+      --max-latency TIME          Drop frames that would take longer to be encoded than this,
+                                  such as 250ms
       --reduce-rate               Encode every second frame, or third or fourth, while the
                                   encoder cannot keep up
 
