@@ -291,6 +291,31 @@ import VirtualV4L2Device
     if byRestart || policy == .dropNewest { #expect(keyFrames.last == first) }
   }
 
+  @Test(
+    "a key frame that the driver cannot make, asked for with a dropped frame, harms no other",
+    arguments: [AdmissionPolicy.dropNewest, .dropOldest(queue: 1)])
+  func impossibleKeyFrames(policy: AdmissionPolicy) async throws {
+    let disguise = try DisguisedDevice("hantro-vpu", lacking: [ControlID.forceKeyFrame.rawValue])
+    let (encoder, next) = try await overloaded(policy, disguise.device, on: disguise.selector)
+    #expect(encoder.negotiated.keyFrames == .control)
+    let reader = Harness.collect(encoder.packets)
+    try await encoder.encode(Harness.frame(next), options: FrameOptions(forceKeyFrame: true))
+    try await encoder.encode(Harness.frame(next + 1))
+    disguise.device.removeFaults()
+    try await eventually("room") {
+      let statistics = encoder.statistics
+      return statistics.packetsOut >= Int(next) && statistics.framesWaiting == 0
+    }
+    try await encoder.encode(Harness.frame(next + 2))
+    try await encoder.drain()
+    await encoder.close()
+    let dropped = policy == .dropNewest ? [next, next + 1] : [next]
+    #expect(log.drops.map(\.time) == dropped)
+    #expect(
+      try await reader.value.map(\.presentationTime)
+        == times(0..<next + 3).filter { !dropped.contains($0) })
+  }
+
   @Test("frames that wait hold their memory, and are let go when they are dropped")
   func memoryOfWaitingFrames() async throws {
     let device = try Harness.device()

@@ -129,8 +129,8 @@ public struct EncoderConfiguration: Hashable, Sendable {
   /// How the frame rate is lowered while the device cannot keep up with a live source; nil leaves
   /// it alone.
   ///
-  /// What counts as an overrun is a frame that finds no room: it waits, is dropped or refused,
-  /// whatever the policy says. The driver is not told of the lower rate, so each picture gets the
+  /// What counts as an overrun is a frame that is dropped or refused for want of room, or that waits
+  /// for a buffer while there is no latency budget. The driver is not told of the lower rate, so each picture gets the
   /// bits that it got before; `update(_:)` can tell it. Buffers on loan count as frames when they
   /// are queued.
   public var rateReduction: FrameRateReduction?

@@ -9,6 +9,8 @@ public struct FrameOptions: Hashable, Sendable {
   /// Wait for room whatever ``EncoderConfiguration/admission`` says, because the frame was taken
   /// before.
   package var waitsForRoom = false
+  /// The key frame was asked for with a frame that was dropped, not with this one.
+  package var inheritsKeyFrame = false
 
   /// Creates options.
   public init(forceKeyFrame: Bool = false) { self.forceKeyFrame = forceKeyFrame }

@@ -17,7 +17,9 @@ extension Engine {
       if let grant = try reserveAtOnce(claim) { return grant }
       if let refusal = refusal(of: claim) { return try refusal.get() }
     } catch {
-      if error.code == .wouldBlock { announce(core.withLock { $0.noteOverrun() }) }
+      if error.code == .wouldBlock, claim.start != nil {
+        announce(core.withLock { $0.noteOverrun() })
+      }
       throw error
     }
     let identity = core.withLock { $0.makeIdentity() }
@@ -86,7 +88,7 @@ extension Engine {
   ///
   /// A drain or a restart is waited for by everybody: it is no sign of a device that is too slow.
   private func refusal(of claim: InputClaim) -> Result<InputGrant, EncoderError>? {
-    guard claim.patience != .wait else { return nil }
+    guard claim.patience != .wait, claim.heldIndex == nil else { return nil }
     return core.withLock { core in
       guard core.machine.state == .streaming, !core.pool.hasFree else { return nil }
       return claim.refusal(bufferCount: core.pool.count)
@@ -96,10 +98,15 @@ extension Engine {
   // MARK: - Frame rate
 
   /// Whether a frame is to be encoded at the present frame rate.
-  func isLetThrough(at start: MonotonicTime) -> Bool {
+  ///
+  /// What will be refused is let through to its refusal.
+  func isLetThrough(_ frame: VideoFrame?, at start: MonotonicTime) -> Bool {
     guard configuration.rateReduction != nil else { return true }
-    let decision = core.withLock { core in
-      core.rateReduction?.frame(at: .nanoseconds(start.nanoseconds))
+    let decision = core.withLock { core -> FrameRateReduction.Decision? in
+      guard core.machine.terminalError == nil,
+        frame.flatMap({ core.setup.writer.refusal(of: $0) }) == nil
+      else { return nil }
+      return core.rateReduction?.frame(at: .nanoseconds(start.nanoseconds))
     }
     announce(decision?.newDivisor)
     return decision?.isLetThrough ?? true
@@ -117,7 +124,7 @@ extension Engine {
   ) {
     let divisor = core.withLock { core -> Int? in
       core.statistics.framesDropped.count(reason)
-      if options.forceKeyFrame { core.isKeyFrameOwed = true }
+      if options.forceKeyFrame, !reason.isRefusal { core.isKeyFrameOwed = true }
       return reason.isOverrun ? core.noteOverrun() : nil
     }
     observer.event?(.frameDropped(presentationTime: presentationTime, reason: reason))
@@ -143,9 +150,10 @@ extension Engine {
 }
 
 extension EngineCore {
-  /// Whether a frame waits because the device is too slow.
+  /// Whether a frame waits because the device is too slow; with a budget, only a late one is.
   fileprivate func isOverrun(_ claim: InputClaim) -> Bool {
-    claim.start != nil && claim.heldIndex == nil && machine.state == .streaming && !pool.hasFree
+    latency == nil && claim.start != nil && claim.heldIndex == nil && machine.state == .streaming
+      && !pool.hasFree
   }
 
   /// Counts a frame for which there was no room; the divisor of the frame rate, if it changes.
@@ -156,6 +164,10 @@ extension EngineCore {
 }
 
 extension FrameDropReason {
+  fileprivate var isRefusal: Bool {
+    if case .refused = self { true } else { false }
+  }
+
   /// Whether the device was too slow for the frame.
   fileprivate var isOverrun: Bool {
     switch self {

@@ -6,7 +6,10 @@ extension Engine {
     _ options: FrameOptions, for frame: VideoFrame? = nil
   ) async throws(EncoderError) -> FrameOptions {
     var options = options
-    if mayDropFrames, core.withLock({ $0.isKeyFrameOwed }) { options.forceKeyFrame = true }
+    if mayDropFrames, !options.forceKeyFrame, core.withLock({ $0.isKeyFrameOwed }) {
+      options.forceKeyFrame = true
+      options.inheritsKeyFrame = true
+    }
     guard options.forceKeyFrame else { return options }
     let setup = core.withLock { $0.setup }
     if let frame { try setup.writer.check(frame) }

@@ -110,6 +110,7 @@ extension Engine {
   /// What is asked for a frame whose buffer is reserved, requests of dropped frames included.
   private func settleKeyFrame(_ options: FrameOptions) -> FrameOptions {
     var options = options
+    options.inheritsKeyFrame = !options.forceKeyFrame
     options.forceKeyFrame = core.withLock { core in
       let isWanted = options.forceKeyFrame || core.isKeyFrameOwed
       guard core.setup.report.keyFrames == .restart else { return isWanted }

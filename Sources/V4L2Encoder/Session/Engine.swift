@@ -51,7 +51,7 @@ final class Engine: Sendable {
     var claim = InputClaim(frame: frame, image: offered.image, patience: .wait)
     // A frame that is encoded again, after another encoder failed, was admitted before.
     if !options.waitsForRoom {
-      guard isLetThrough(at: offered.start) else {
+      guard isLetThrough(frame, at: offered.start) else {
         drop(offered, because: .rateReduced)
         return
       }
@@ -142,7 +142,7 @@ final class Engine: Sendable {
     let start = MonotonicTime.now
     var options = options
     do throws(EncoderError) {
-      guard isLetThrough(at: start) else {
+      guard isLetThrough(nil, at: start) else {
         giveBack(heldIndex, of: setup)
         drop(presentationTime, options, because: .rateReduced)
         return
@@ -240,9 +240,14 @@ final class Engine: Sendable {
       do throws(EncoderError) {
         try forceKeyFrame()
       } catch {
-        giveBack(index, of: setup)
-        settle(queued: false)
-        throw error
+        core.withLock { $0.isKeyFrameOwed = false }
+        // What a dropped frame asked for in vain is no fault of this one.
+        guard options.inheritsKeyFrame, error.code == .unsupported else {
+          giveBack(index, of: setup)
+          settle(queued: false)
+          throw error
+        }
+        observer.emit(.info, error.message)
       }
     }
     let microseconds = configuration.microseconds(presentationTime)

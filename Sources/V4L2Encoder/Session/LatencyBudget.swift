@@ -15,7 +15,9 @@ struct LatencyBudget {
   fileprivate func isLate(since start: MonotonicTime, behind owed: Int, at now: MonotonicTime)
     -> Bool
   {
-    now - start + pace.expected(behind: owed, at: now) >= limit
+    // An idle device takes every frame, however slow it is.
+    guard owed > 0 else { return now - start >= limit }
+    return now - start + pace.expected(behind: owed, at: now) >= limit
   }
 
   /// Whether a frame would be late that asks for the first time.
@@ -91,6 +93,6 @@ extension EngineCore {
     guard let first = [starts.min(), waiting.first?.start].compactMap(\.self).min() else {
       return nil
     }
-    return first + (latency.limit - latency.pace.shortest)
+    return first + (owedPackets > 0 ? latency.limit - latency.pace.shortest : latency.limit)
   }
 }
