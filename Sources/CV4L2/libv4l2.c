@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,9 +17,6 @@ static struct {
   int (*close)(int fd);
   int (*ioctl)(int fd, unsigned long request, ...);
   void *(*mmap)(void *start, size_t length, int protection, int flags, int fd, int64_t offset);
-  /* Where libv4l2 writes what it thinks of a device; stderr when it is null. */
-  FILE **log;
-  FILE *nowhere;
   char directory[PATH_MAX];
 } library;
 
@@ -39,8 +35,6 @@ static void load(void) {
   *(void **)&library.close = dlsym(handle, "v4l2_close");
   *(void **)&library.ioctl = dlsym(handle, "v4l2_ioctl");
   *(void **)&library.mmap = dlsym(handle, "v4l2_mmap");
-  library.log = dlsym(handle, "v4l2_log_file");
-  library.nowhere = fopen("/dev/null", "we");
   is_loaded = library.open && library.close && library.ioctl && library.mmap;
   Dl_info info;
   char *path = NULL;
@@ -72,13 +66,9 @@ static int failure(void) { return errno > 0 ? -errno : -EINVAL; }
 int cv4l2_libv4l2_open(const char *path, int flags) {
   if (cv4l2_libv4l2_load() != 0) return -ENOSYS;
   pthread_mutex_lock(&table);
-  /* Several lines about every node that no plugin answers for; the caller says it in one. */
-  int is_muted = library.log && !*library.log;
-  if (is_muted) *library.log = library.nowhere;
   errno = 0;
   int fd = library.open(path, flags | O_CLOEXEC);
   int result = fd >= 0 ? fd : failure();
-  if (is_muted) *library.log = NULL;
   if (fd >= 0) {
     open_count++;
     /* rkmpp puts a descriptor of its own in the place of the one that was opened. */
