@@ -7,7 +7,8 @@ import subprocess
 
 OURS, THEIRS, PLAIN, BARE = "v4l2enc", "FFmpeg h264_v4l2m2m", "v4l2-ctl", "bare C client"
 DEVICE_CALLS = ("VIDIOC_QBUF", "VIDIOC_DQBUF", "VIDIOC_DQBUF (EAGAIN)", "VIDIOC_DQEVENT",
-                "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2")
+                "VIDIOC_G_FMT", "poll", "ppoll", "pselect6", "epoll_wait", "epoll_pwait",
+                "epoll_pwait2")
 
 
 def machine():
