@@ -24,7 +24,10 @@ struct PacketPoolTests {
     let place = second.map(ObjectIdentifier.init)
     second = nil
     let third = packet([UInt8](repeating: 7, count: 1000), from: &pool)
+    // Under the thread sanitizer another one took its place (see `isSoleHolder`).
+    #if !V4L2ENC_TSAN
     #expect(ObjectIdentifier(third) == place)
+    #endif
     #expect(third.array == [UInt8](repeating: 7, count: 1000))
     #expect(held.array == [1, 2, 3])
     #expect(third !== held)

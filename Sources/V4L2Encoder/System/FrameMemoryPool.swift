@@ -18,13 +18,17 @@ package final class FrameMemoryPool: Sendable {
   /// Takes a piece, for the caller to fill before anybody else sees it; nil when all are in use.
   package func take() -> FrameMemory? {
     pieces.withLock { pieces in
-      for index in pieces.indices where isKnownUniquelyReferenced(&pieces[index]) {
+      for index in pieces.indices where isSoleHolder(of: &pieces[index], renewed: newPiece()) {
         return pieces[index]
       }
       guard pieces.count < capacity else { return nil }
-      let piece = FrameMemory(byteCount: byteCount) { (_: inout MutableRawSpan) in }
+      let piece = newPiece()
       pieces.append(piece)
       return piece
     }
+  }
+
+  private func newPiece() -> FrameMemory {
+    FrameMemory(byteCount: byteCount) { (_: inout MutableRawSpan) in }
   }
 }

@@ -18,7 +18,7 @@ package struct PacketPool: Sendable {
   mutating func take() -> PacketData {
     for step in pieces.indices {
       let index = (next + step) % pieces.count
-      if isKnownUniquelyReferenced(&pieces[index]) {
+      if isSoleHolder(of: &pieces[index], renewed: PacketData(capacity: 0)) {
         next = (index + 1) % pieces.count
         return pieces[index]
       }
