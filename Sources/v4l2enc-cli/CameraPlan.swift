@@ -31,13 +31,11 @@ struct CameraPlan {
       offers = Self.withinUsualLimit(offers)
     }
     offers = Self.smallestFirst(offers, encoderFormats)
-    let colored = offers.filter { $0.format != .grey }
-    let choices = [colored, offers].compactMap { offers in
-      CameraChoice.best(
+    guard
+      let choice = CameraChoice.best(
         among: offers, size: options.encode.size, frameRate: options.encode.frameRate,
         encoderFormats: encoderFormats)
-    }
-    guard let choice = choices.first else {
+    else {
       throw CommandError(
         .noInput,
         "\(camera.path) sends \(Self.names(camera.formats)), none of which the encoder can be given"

@@ -76,7 +76,10 @@ enum CaptureArguments {
       "--range", value: "keep|limited|full",
       help: "Black and white in numbers: as the camera sends them (default), 16 to 235, 0 to 255"
     ) { (options, text) throws(CommandError) in options.range = try RangeChoice.named(text) },
-    Option("--duration", value: "SECONDS", help: "Stop after this time, by the camera's clock") {
+    Option(
+      "--duration", value: "SECONDS",
+      help: "Stop this long after the first frame, by the camera's clock"
+    ) {
       (options, text) throws(CommandError) in
       options.duration = try Quantities.seconds(text, for: "--duration")
     },

@@ -11,8 +11,8 @@ import V4L2Encoder
   private let directory: TemporaryDirectory
   init() throws { directory = try TemporaryDirectory() }
 
-  /// Captures to H.264 on the virtual device while `step` is called again and again, with the
-  /// number of calls before.
+  /// Captures to H.264 on the virtual device while `step` is called again and again once the camera
+  /// runs or waits for its signal, with the number of calls before.
   private func capture(
     _ camera: TestCamera, to output: String, _ arguments: String...,
     step: @escaping @Sendable (Int) -> Void
@@ -25,8 +25,10 @@ import V4L2Encoder
     let sending = Task.detached {
       var count = 0
       while !Task.isCancelled {
-        step(count)
-        count += 1
+        if camera.startCount > 0 || !camera.hasSignal {
+          step(count)
+          count += 1
+        }
         try? await Task.sleep(for: .milliseconds(10))
       }
     }
@@ -227,6 +229,16 @@ import V4L2Encoder
     #expect(code == .inputOutput)
     let video = try await MediaTools.decode(stream: output, in: directory)
     #expect((1...20).contains(video.frameCount))
+  }
+
+  @Test("a camera that never sends a frame ends by its own deadline, whatever --duration says")
+  func silence() async throws {
+    let output = directory.file("out.h264")
+    let code = try await capture(
+      TestCamera(.nv12), to: output, "--size", "64x48", "--duration", "1"
+    ) { _ in }
+    #expect(code == .timedOut)
+    #expect(!FileManager.default.fileExists(atPath: output))
   }
 
   @Test("a camera without a signal is waited for as long as asked, and leaves no empty file")

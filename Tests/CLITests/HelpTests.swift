@@ -125,7 +125,7 @@ import Testing
                                   when the camera's changes
       --range keep|limited|full   Black and white in numbers: as the camera sends them
                                   (default), 16 to 235, 0 to 255
-      --duration SECONDS          Stop after this time, by the camera's clock
+      --duration SECONDS          Stop this long after the first frame, by the camera's clock
       --signal-wait SECONDS|forever
                                   How long a lost signal may stay away (default: 60)
       --crop-odd                  Leave out the last column or row of odd sizes, which 4:2:0

@@ -69,6 +69,10 @@ package final class TestCamera: Transport {
   package var openCount: Int { state.withLock { $0.openCount } }
   /// How often it was started.
   package var startCount: Int { state.withLock { $0.startCount } }
+  /// Whether there is something to send.
+  package var hasSignal: Bool {
+    state.withLock { if case .none = $0.signal { false } else { true } }
+  }
   /// Buffers that wait to be filled.
   package var queuedCount: Int { state.withLock { $0.queued.count } }
   package var isStreaming: Bool { state.withLock { $0.isStreaming } }
@@ -95,6 +99,9 @@ package final class TestCamera: Transport {
         Filled(index: index, byteCount: count, flags: flags, sequence: state.sequence))
     }
   }
+
+  /// Counts a frame that no buffer gets.
+  package func loseFrame() { state.withLock { $0.sequence &+= 1 } }
 
   /// Changes the signal and, with events, tells so; a receiver may fail its queue then.
   package func change(_ signal: Signal, failsQueue: Bool = false) {

@@ -88,6 +88,15 @@ struct CameraChoiceTests {
         == VideoSize(width: 1920, height: 1080))
   }
 
+  @Test("colours come before all else")
+  func colors() {
+    let encoder: [PixelFormat] = [.grey, .nv12]
+    let infrared = offer(.grey, [(fullHD, 60)])
+    #expect(best([infrared] + webcam, hd, 30, encoder)?.format == .mjpeg)
+    #expect(best([infrared] + webcam, fullHD, 60, encoder)?.format == .mjpeg)
+    #expect(best([infrared], hd, 30, encoder)?.format == .grey)
+  }
+
   @Test("a camera that lists no sizes is asked for the size wanted")
   func noSizes() {
     let offers = [CameraOffer(format: .nv12, isCompressed: false, sizes: [])]

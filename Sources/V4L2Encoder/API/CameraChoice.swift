@@ -24,7 +24,7 @@ public struct CameraChoice: Hashable, Sendable {
 
   /// Chooses from a camera's offers.
   ///
-  /// What counts, in this order: the size that was asked for, else the next larger one, since
+  /// What counts, in this order: that pictures have colours; the size that was asked for, else the next larger one, since
   /// pictures are better made smaller than larger; the rate; the way to the encoder; the cost of
   /// the conversion. So a camera that sends raw pictures too slowly is asked for JPEG.
   ///
@@ -47,7 +47,8 @@ public struct CameraChoice: Hashable, Sendable {
           format: offer.format, size: offered?.nearest(to: size) ?? size,
           fastestRate: offered?.fastestRate, way: way)
         let rank =
-          choice.rank(size: size, rate: frameRate) + [Double(way.rawValue), Double(cost)]
+          [offer.format == .grey ? 1 : 0] + choice.rank(size: size, rate: frameRate)
+          + [Double(way.rawValue), Double(cost)]
         if let best, !rank.lexicographicallyPrecedes(best.rank) { continue }
         best = (choice, rank)
       }

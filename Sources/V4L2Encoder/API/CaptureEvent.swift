@@ -55,7 +55,8 @@ public struct CaptureObserver: Sendable {
 public struct CaptureStatistics: Hashable, Sendable {
   /// Frames handed over, corrupt ones included.
   public var framesDelivered = 0
-  /// Frames missing in between: the camera's own losses, and those that found no room here.
+  /// Frames missing in between: the camera's own losses, and those that found no room here;
+  /// `framesUndecodable` are none of them.
   public var framesLost = 0
   /// Frames that the driver marked as spoiled.
   public var framesCorrupt = 0

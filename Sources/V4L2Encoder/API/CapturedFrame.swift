@@ -38,7 +38,8 @@ public struct CapturedFrame: Sendable {
   /// The driver's count of frames, which goes on when one is lost; it starts again with each
   /// generation.
   public let sequence: UInt32
-  /// Frames that are missing between the one before and this one.
+  /// Frames that are missing between the one before and this one, apart from JPEG pictures that
+  /// could not be decoded.
   public let framesLostBefore: Int
   /// Whether the driver marked the picture as spoiled (`V4L2_BUF_FLAG_ERROR`) or filled only a
   /// part of it.

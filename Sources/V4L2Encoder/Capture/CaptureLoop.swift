@@ -29,6 +29,8 @@ struct CaptureLoop: ~Copyable {
   private var lastSign = MonotonicTime.now
   private var nextCheck = MonotonicTime.now
   private var lastSequence: UInt32?
+  /// Frames that are missing in front of pictures that were not handed over.
+  private var lossToTell = 0
   private var lastFlaw: String?
 
   /// Sets the camera up for the first time.
@@ -65,6 +67,7 @@ struct CaptureLoop: ~Copyable {
   mutating func start() throws(EncoderError) {
     hasSeenFrame = false
     lastSequence = nil
+    lossToTell = 0
     lastSign = .now
     nextCheck = lastSign + checkInterval
     do throws(DeviceRequestError) {
@@ -152,7 +155,8 @@ struct CaptureLoop: ~Copyable {
     case .frame(let frame):
       lastSign = .now
       hasSeenFrame = true
-      let lost = framesLost(before: buffer.sequence)
+      let lost = lossToTell + framesLost(before: buffer.sequence)
+      lossToTell = 0
       lastSequence = buffer.sequence
       engine.deliver(
         CapturedFrame(
@@ -164,7 +168,8 @@ struct CaptureLoop: ~Copyable {
       if lastSequence == nil { lastSequence = buffer.sequence &- 1 }
       stream.giveBack(buffer.index)
     case .undecodable(let reason):
-      if lastSequence == nil { lastSequence = buffer.sequence &- 1 }
+      lossToTell += framesLost(before: buffer.sequence)
+      lastSequence = buffer.sequence
       lastFlaw = reason
       engine.reportUndecodable(buffer.sequence, reason: reason)
       stream.giveBack(buffer.index)
