@@ -235,8 +235,7 @@ enum EncodeArguments {
 
   /// What all commands that encode explain.
   static let commonNotes =
-    "\nPresets (any option given besides one wins):\n"
-    + Preset.all.map { Help.row($0.name, $0.help) }.joined()
+    Preset.notes
     + "\nExit codes (sysexits.h):\n"
     + Help.row("0", "Done")
     + Help.row("64, 65, 66", "Wrong arguments; damaged input; no such input")

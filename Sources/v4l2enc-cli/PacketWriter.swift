@@ -14,10 +14,7 @@ final class PacketWriter: Sendable {
   /// Opens an output without touching what an existing file holds.
   init(_ path: String) throws(CommandError) {
     if path == "-" {
-      guard !StandardStreams.closed.contains(STDOUT_FILENO) else {
-        throw CommandError(
-          .cannotCreate, "-o -: standard output is closed; redirect it, or name a file")
-      }
+      try StandardStreams.requireOutput(for: "-o -")
       guard isatty(StandardStreams.output) == 0 else {
         throw CommandError(
           .usage, "-o -: standard output is a terminal; redirect it, or name a file")
@@ -102,6 +99,9 @@ enum OutputFile {
     switch errno.rawValue {
     case EPIPE:
       CommandError(.inputOutput, "\(name): the program that reads it has ended")
+    case ETIMEDOUT:
+      CommandError(
+        .inputOutput, "\(name): whoever is to read it takes nothing; its end is missing")
     case ENOSPC, EDQUOT:
       CommandError(
         .inputOutput, "\(name): \(errno.text); what was written so far is kept, free some space")

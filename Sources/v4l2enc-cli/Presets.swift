@@ -36,6 +36,11 @@ struct Preset: Sendable {
       quantizer: QuantizerRange(initial: 26, minimum: 10, maximum: 51)),
   ]
 
+  /// What the help of every command that takes presets explains.
+  static let notes =
+    "\nPresets (any option given besides one wins):\n"
+    + all.map { Help.row($0.name, $0.help) }.joined()
+
   static func named(_ name: String) throws(CommandError) -> Preset {
     if let preset = all.first(where: { $0.name == name }) { return preset }
     let names = all.map(\.name)

@@ -6,6 +6,8 @@ enum QualifyChecks {
   private static let missedShare = 0.02
   /// Whatever the time of a step, one hiccup of the machine is none of the encoder's.
   private static let hiccup = 0.5
+  /// Of the frames that were due in a step that is hardly longer than a hiccup.
+  private static let mostMissedShare = 0.75
   /// Above the target, over the whole of a step; drivers' rate control is seldom exact.
   private static let bitrateShare = 1.25
   /// In seconds: how long rate control may take to settle.
@@ -24,7 +26,8 @@ enum QualifyChecks {
       reasons.append("\(lost) of \(measures.framesIn) frames are not accounted for")
     }
     let seconds = duration.inSeconds
-    let allowed = frameRate.value * (seconds * missedShare + hiccup)
+    let allowed =
+      frameRate.value * min(seconds * missedShare + hiccup, seconds * mostMissedShare)
     if Double(measures.framesMissed) > allowed {
       reasons.append(
         "\(Units.fixed(measures.frameRate, 2)) frames per second instead of \(frameRate)")

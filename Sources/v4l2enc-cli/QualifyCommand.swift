@@ -18,7 +18,9 @@ enum QualifyCommand {
       throw CommandError(
         .usage, "which journal? name it with --journal FILE; after a crash it says what was tried")
     }
+    try StandardStreams.requireOutput()
     let source = try QualifyStep.source(options)
+    try checkDurations(options, source.description.frameRate)
     let plan = try QualifyStep.plan(options, source)
     let device = try DeviceChoice.name(options.encode.device, for: plan, console)
     let identity = DeviceCatalog.examine(try DeviceChoice.selector(device)).first
@@ -62,6 +64,21 @@ enum QualifyCommand {
     }
     if let failure { throw failure }
     return signals.exitCode ?? campaign.table.exitCode
+  }
+
+  /// A few frames tell nothing of a rate.
+  private static let leastFrames = 10.0
+
+  private static func checkDurations(
+    _ options: QualifyOptions, _ frameRate: Rational
+  ) throws(CommandError) {
+    guard let shortest = options.durations.first else { return }
+    let least = Duration.milliseconds(Int((leastFrames * 1000 / frameRate.value).rounded(.up)))
+    guard shortest < least else { return }
+    throw CommandError(
+      .usage,
+      "--duration \(Units.span(shortest)): too short for a verdict at \(frameRate) fps; write "
+        + "\(least.inMicroseconds / 1000)ms or more")
   }
 
   /// One stream through the virtual device's software encoder; nil when it cannot encode this.

@@ -118,10 +118,9 @@ enum QualifyArguments {
       "Steps are tried from short to long, and from few streams to many; what asks for more than "
         + "one that failed is left out. In each step it is checked that every frame comes back, that "
         + "the stream can be read, that frames come at their rate and bits not above theirs, that "
-        + "memory and open files do not grow, that the board does not throttle, and that the kernel "
-        + "logs no defect.")
-    + "\nPresets (any option given besides one wins):\n"
-    + Preset.all.map { Help.row($0.name, $0.help) }.joined()
+        + "memory and open files do not grow (in steps of 4 s and longer), that the board does not "
+        + "throttle, and that the kernel logs no defect.")
+    + Preset.notes
     + "\nExit codes:\n"
     + Help.row("0", "Stable: every step was")
     + Help.row("1", "Unstable: some step was not, or did not come back")

@@ -7,6 +7,12 @@ struct QualifyTable {
     var outcome: QualifyOutcome
     /// Whether the journal knew it.
     var isOld: Bool
+
+    /// Whether it is called stable although nobody knows whether memory or open files grow.
+    var lacksGrowth: Bool {
+      guard outcome.verdict == .stable, let measures = outcome.measures else { return false }
+      return measures.residentGrowth == nil || measures.descriptorGrowth == nil
+    }
   }
 
   let setting: QualifySetting
@@ -44,8 +50,13 @@ struct QualifyTable {
     lines += Self.aligned(
       [Self.heading] + rows.map(cells)
         + (software.map { [Self.cells("software", $0.seconds, "-", $0.outcome.measures)] } ?? []))
-    let notes = rows.filter { !$0.outcome.reasons.isEmpty }.map {
+    var notes = rows.filter { !$0.outcome.reasons.isEmpty }.map {
       "\($0.setting.text): \($0.outcome.reasons.joined(separator: "; "))"
+    }
+    let unjudged = rows.filter(\.lacksGrowth).map(\.setting.text)
+    if !unjudged.isEmpty {
+      notes.append(
+        "too short to judge memory and open files: " + unjudged.joined(separator: ", "))
     }
     if !notes.isEmpty { lines += [""] + notes }
     lines += ["", "verdict: \(verdict.rawValue)\(extent)"]

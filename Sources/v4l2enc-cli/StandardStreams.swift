@@ -15,6 +15,15 @@ enum StandardStreams {
     return closed
   }()
 
+  /// Refuses to begin what nobody could read; `use` is what needs standard output.
+  static func requireOutput(for use: String? = nil) throws(CommandError) {
+    guard closed.contains(STDOUT_FILENO) else { return }
+    throw CommandError(
+      .cannotCreate,
+      use.map { "\($0): standard output is closed; redirect it, or name a file" }
+        ?? "standard output is closed; open or redirect it")
+  }
+
   private static let privateOutput = Locked(Int32?.none)
 
   /// Where data for standard output goes.

@@ -115,9 +115,7 @@ struct V4L2EncCommand {
   private static func show(
     _ text: String, ending code: ExitCode = .success
   ) throws(CommandError) -> ExitCode {
-    guard !StandardStreams.closed.contains(STDOUT_FILENO) else {
-      throw CommandError(.cannotCreate, "standard output is closed; open or redirect it")
-    }
+    try StandardStreams.requireOutput()
     if let failure = OutputDescriptor.writeAll(Array(text.utf8), to: StandardStreams.output) {
       throw OutputFile.error(failure, writing: "standard output")
     }

@@ -86,6 +86,7 @@ import Testing
       ("encode - --size 64x64 -o OUT --device virtual <&-", 66, "-: standard input is closed"),
       ("encode test:bars -o - --device virtual >&-", 73, "-o -: standard output is closed"),
       ("--help >&-", 73, "standard output is closed"),
+      ("qualify --device virtual --journal OUT >&-", 73, "standard output is closed"),
     ] as [(String, Int32, String)])
   func closedStreamsAreNamed(command: String, code: Int32, text: String) async throws {
     let binary = try builtBinary(named: "v4l2enc")

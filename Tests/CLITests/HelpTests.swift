@@ -292,8 +292,8 @@ import Testing
     Steps are tried from short to long, and from few streams to many; what asks for more than
     one that failed is left out. In each step it is checked that every frame comes back, that
     the stream can be read, that frames come at their rate and bits not above theirs, that
-    memory and open files do not grow, that the board does not throttle, and that the kernel
-    logs no defect.
+    memory and open files do not grow (in steps of 4 s and longer), that the board does not
+    throttle, and that the kernel logs no defect.
 
     Presets (any option given besides one wins):
       live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers

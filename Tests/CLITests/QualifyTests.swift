@@ -62,7 +62,10 @@ import Testing
   @Test func aStableDeviceIsCalledThat() async throws {
     let result = try await qualify("--duration", "500ms,1s", "--streams", "1..2")
     #expect(result.exitCode == 0, "\(result.errorText)")
-    #expect(result.outputText.hasSuffix("\n\nverdict: stable\n"), "\(result.outputText)")
+    #expect(
+      result.outputText.hasSuffix(
+        "\n\ntoo short to judge memory and open files: 1 stream for 0.500 s, 2 streams for 0.500 s, "
+          + "1 stream for 1 s, 2 streams for 1 s\n\nverdict: stable\n"), "\(result.outputText)")
     for (streams, time) in [("1", "0.500 s"), ("2", "1 s")] {
       let cells = try #require(row(streams, time, in: result.outputText), "\(result.outputText)")
       #expect(cells[2] == "stable" && cells.count == 9, "\(cells)")
@@ -196,7 +199,7 @@ import Testing
     #expect(result.errorText.contains("the kernel logged: usb 1-1: no reply"))
     #expect(!result.errorText.contains("is not checked"))
     try FileManager.default.removeItem(atPath: kernelLog)
-    let blind = try await qualify("--duration", "100ms")
+    let blind = try await qualify("--duration", "500ms")
     #expect(blind.errorText.contains("the kernel's log is not checked"))
   }
 
@@ -252,6 +255,10 @@ import Testing
 
   @Test(
     arguments: [
+      (
+        ["--journal", "/nonexistent/j", "--duration", "10ms,5m"],
+        "--duration 0.010 s: too short for a verdict at 30 fps; write 334ms or more"
+      ),
       ([], "which journal?"), (["clip.y4m"], "takes no input"),
       (["--duration", "5x"], "--duration 5x: write a time"),
       (["--duration", "5m,30s"], "write the shortest first"),
@@ -355,6 +362,13 @@ import Testing
     measures.bitrate = 2_000_000
     #expect(
       QualifyChecks.reasons(measures, asked: Rational(30), for: .seconds(5), limits) == [])
+    // No step is so short that nothing need come of it.
+    measures = good
+    (measures.framesIn, measures.packetsOut, measures.framesMissed) = (0, 0, 11)
+    measures.frameRate = 0
+    #expect(
+      QualifyChecks.reasons(measures, asked: Rational(30), for: .milliseconds(360), limits)
+        == ["0.00 frames per second instead of 30"])
   }
 
   @Test(
