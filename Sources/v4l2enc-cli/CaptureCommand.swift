@@ -26,17 +26,11 @@ enum CaptureCommand {
     let job = try EncodeJob(
       options.encode, codec: codec, to: output, timeBase: CameraSource.timeBase, input: nil,
       console, signals, stop)
-    defer { job.removeIfUnused() }
+    defer { job.end() }
     let trace = job.trace?.trace
     let selector = device(path)
-    let source: CameraSource
-    do throws(CommandError) {
-      source = try await open(
-        trace.map { selector.traced(by: $0) } ?? selector, path, options, codec, console)
-    } catch {
-      job.trace?.finish()
-      throw error
-    }
+    let source = try await open(
+      trace.map { selector.traced(by: $0) } ?? selector, path, options, codec, console)
     stop.whenRaised { Task { await source.close() } }
     let result: Result<ExitCode, CommandError>
     do throws(CommandError) {
@@ -56,7 +50,7 @@ enum CaptureCommand {
     var encoder = try await job.open(plan, for: source.description)
     job.beginReports()
     let tally = EncodeTally(
-      frameRate: source.description.frameRate, expectedFrames: options.encode.frames)
+      timeBase: CameraSource.timeBase, expectedFrames: options.encode.frames)
     var failures: [CommandError] = []
     do throws(CommandError) {
       while true {

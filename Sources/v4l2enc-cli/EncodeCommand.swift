@@ -19,11 +19,11 @@ enum EncodeCommand {
     let job = try EncodeJob(
       options, codec: codec, to: output, timeBase: plan.configuration.timeBase,
       input: options.input.flatMap(FileIdentity.init(input:)), console, signals, stop)
-    defer { job.removeIfUnused() }
+    defer { job.end() }
     let encoder = try await job.open(plan, for: source.description)
     job.beginReports()
     let tally = EncodeTally(
-      frameRate: source.description.frameRate,
+      timeBase: plan.configuration.timeBase,
       expectedFrames: [options.frames, source.description.frameCount].compactMap { $0 }.min())
     let result = try await job.run(
       encoder, as: plan, from: source, limit: options.frames, into: tally)

@@ -47,15 +47,15 @@ struct EncodeJob: Sendable {
     } catch {
       writer.removeIfUnused(output)
       reports.removeIfUnused()
-      trace?.removeIfUnused()
+      trace?.file.removeIfUnused()
       throw error
     }
     do throws(CommandError) {
       try FileIdentity.refuseClashes(
         [("INPUT", "the input", input), (output, "the output", writer.identity)] + reports.files
           + [
-            ("--trace", "the file of --trace", trace?.identity),
-            ("--progress", "the file of --progress", progress?.identity),
+            ("--trace", "the file of --trace", trace?.file.identity),
+            ("--progress", "the file of --progress", progress?.file.identity),
           ])
     } catch {
       removeIfUnused()
@@ -67,33 +67,34 @@ struct EncodeJob: Sendable {
     stop.whenRaised { [reports] in Task.detached { reports.flush() } }
   }
 
+  /// Leaves nothing behind but what was written, however the command ends.
+  func end() {
+    // Nobody waits any more for the requests that have not returned.
+    trace?.finish()
+    removeIfUnused()
+  }
+
   /// Removes the files that were created for nothing.
-  func removeIfUnused() {
+  private func removeIfUnused() {
     writer.removeIfUnused(output)
     reports.removeIfUnused()
-    trace?.removeIfUnused()
-    progress?.removeIfUnused()
+    trace?.file.removeIfUnused()
+    progress?.file.removeIfUnused()
   }
 
   /// Empties the reports, now that there is something to say.
   func beginReports() {
     reports.begin()
-    progress?.begin()
+    progress?.file.begin()
   }
 
   /// Opens an encoder for a plan and says what it granted.
   func open(
     _ plan: EncodePlan, for input: SourceDescription
   ) async throws(CommandError) -> any VideoEncoder {
-    let encoder: any VideoEncoder
-    do throws(CommandError) {
-      encoder = try await DeviceChoice.open(
-        options.device, plan.writing(to: writer), observer: events.observer, trace: trace?.trace,
-        console: console)
-    } catch {
-      trace?.finish()
-      throw error
-    }
+    let encoder = try await DeviceChoice.open(
+      options.device, plan.writing(to: writer), observer: events.observer, trace: trace?.trace,
+      console: console)
     do throws(CommandError) { try encoder.negotiated.require(options.controls) } catch {
       await encoder.close()
       throw error
@@ -108,17 +109,17 @@ struct EncodeJob: Sendable {
     into tally: EncodeTally
   ) async throws(CommandError) -> EncodeRun.Result {
     let run = EncodeRun(encoder, of: self, from: source, into: tally, as: plan)
-    let following = [progress?.follow(encoder, tally), reports.follow(encoder, as: plan)]
+    let progressing = progress?.follow(encoder, tally)
+    let reporting = reports.follow(encoder, as: plan)
     let outcome: Result<EncodeRun.Result, CommandError>
     do throws(CommandError) {
       outcome = .success(try await run.run(limit: limit))
     } catch {
       outcome = .failure(error)
     }
-    for task in following {
-      task?.cancel()
-      await task?.value
-    }
+    if let progressing { await progress?.end(progressing) }
+    reporting?.cancel()
+    await reporting?.value
     reports.ended(encoder)
     let result = try outcome.get()
     let statistics = encoder.statistics

@@ -139,9 +139,9 @@ final class EncodeRun: Sendable {
       }
       watch.packetCame()
       try writer.write(packet)
-      watch.packetIsWritten()
       let (index, status) = tally.add(packet, wantsStatus: console.showsStatus)
       reports.add(packet, index: index, of: source)
+      watch.packetIsWritten()
       signals.noteProgress()
       if let status { console.status(status) }
     }

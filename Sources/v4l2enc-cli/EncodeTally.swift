@@ -16,7 +16,6 @@ final class EncodeTally: Sendable {
 
   private struct State {
     var meter: Meter
-    var outTime: Int64 = 0
     var framesIn = 0
     var framesSkipped = 0
     var framesDropped = 0
@@ -25,16 +24,14 @@ final class EncodeTally: Sendable {
   private let state: Locked<State>
 
   /// Starts counting, and the clock by which the speed is told.
-  init(frameRate: Rational, expectedFrames: Int?) {
-    state = Locked(State(meter: Meter(frameRate: frameRate, expectedFrames: expectedFrames)))
+  init(timeBase: Rational, expectedFrames: Int?) {
+    state = Locked(State(meter: Meter(timeBase: timeBase, expectedFrames: expectedFrames)))
   }
 
   /// Counts a packet that was written; its number, and the status line when a new one is due.
   func add(_ packet: EncodedPacket, wantsStatus: Bool) -> (index: Int, status: String?) {
     state.withLock { state in
       state.meter.add(packet)
-      let (end, overflows) = packet.presentationTime.addingReportingOverflow(packet.duration)
-      state.outTime = max(state.outTime, overflows ? packet.presentationTime : end)
       return (state.meter.packets - 1, wantsStatus ? state.meter.status() : nil)
     }
   }
@@ -53,7 +50,7 @@ final class EncodeTally: Sendable {
   func progress() -> Progress {
     state.withLock { state in
       Progress(
-        packets: state.meter.packets, bytes: state.meter.bytes, outTime: state.outTime,
+        packets: state.meter.packets, bytes: state.meter.bytes, outTime: state.meter.outTime,
         framesMissing: state.framesSkipped + state.framesDropped, elapsed: state.meter.elapsed)
     }
   }

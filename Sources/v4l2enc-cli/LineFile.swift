@@ -16,6 +16,9 @@ final class LineFile: Sendable {
   private let created: Bool
   private let state = Locked(State())
   private let flushSize: Int
+  private let isRegular: Bool
+  /// When a reader who takes nothing is given up.
+  private let limit = Locked(MonotonicTime?.none)
 
   /// Opens the file without touching what an existing one holds.
   ///
@@ -27,16 +30,14 @@ final class LineFile: Sendable {
     self.path = path
     self.flushSize = flushSize
     (file, created) = try OutputFile.open(path)
+    isRegular = file.isRegular
   }
 
   /// Standard output, whose lines are written at once.
   ///
   /// - Throws: `CommandError` when it is closed.
   static func standardOutput(for option: String) throws(CommandError) -> LineFile {
-    guard !StandardStreams.closed.contains(STDOUT_FILENO) else {
-      throw CommandError(
-        .cannotCreate, "\(option) -: standard output is closed; redirect it, or name a file")
-    }
+    try StandardStreams.requireOutput(for: "\(option) -")
     return LineFile(OpenFile(StandardStreams.output))
   }
 
@@ -45,6 +46,7 @@ final class LineFile: Sendable {
     flushSize = 0
     file = standardOutput
     created = false
+    isRegular = file.isRegular
   }
 
   /// Which file this is.
@@ -71,6 +73,11 @@ final class LineFile: Sendable {
     }
   }
 
+  /// How long a reader who takes nothing is waited for from now on; nil is without end.
+  func limitWaiting(to patience: Duration?) {
+    limit.withLock { $0 = patience.map { MonotonicTime.now + $0 } }
+  }
+
   /// Writes what is pending.
   func flush() { state.withLock { flush(&$0) } }
 
@@ -84,7 +91,11 @@ final class LineFile: Sendable {
 
   private func flush(_ state: inout State) {
     guard state.failure == nil, !state.pending.isEmpty else { return }
-    if let errno = OutputDescriptor.writeAll(state.pending, to: file.descriptor) {
+    let errno =
+      isRegular
+      ? OutputDescriptor.writeAll(state.pending, to: file.descriptor)
+      : OutputDescriptor.writeAll(state.pending, to: file.descriptor) { limit.withLock { $0 } }
+    if let errno {
       state.failure = OutputFile.error(errno, writing: path)
     }
     state.pending.removeAll(keepingCapacity: true)

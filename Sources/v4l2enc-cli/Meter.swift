@@ -2,19 +2,22 @@ internal import V4L2Encoder
 
 /// Counts what comes out, for the status line and the summary.
 struct Meter {
-  private let frameRate: Rational
+  /// The unit of the packets' times in seconds.
+  private let timeBase: Rational
   private let expectedFrames: Int?
   private let started = MonotonicTime.now
   private var lastStatus = MonotonicTime.now
   private var latencies = LatencyHistogram()
   private(set) var packets = 0
   private(set) var bytes = 0
+  /// Where the picture ends that is shown last, in units of the time base; times begin at zero.
+  private(set) var outTime: Int64 = 0
 
   /// How often the status line changes.
   private static let interval = Duration.milliseconds(200)
 
-  init(frameRate: Rational, expectedFrames: Int?) {
-    self.frameRate = frameRate
+  init(timeBase: Rational, expectedFrames: Int?) {
+    self.timeBase = timeBase
     self.expectedFrames = expectedFrames
   }
 
@@ -25,6 +28,8 @@ struct Meter {
   mutating func add(_ packet: EncodedPacket) {
     packets += 1
     bytes += packet.byteCount
+    let (end, overflows) = packet.presentationTime.addingReportingOverflow(packet.duration)
+    outTime = max(outTime, overflows ? packet.presentationTime : end)
     latencies.add(microseconds: packet.latency.inMicroseconds)
   }
 
@@ -38,7 +43,7 @@ struct Meter {
     var parts = [
       expectedFrames.map { "\(packets)/\($0) frames" } ?? "\(packets) frames",
       "\(Units.fixed(speed, 0)) fps", Units.bitrate(averageBitrate),
-      "\(Units.fixed(speed / frameRate.value, 2))x",
+      "\(Units.fixed(outSeconds / seconds, 2))x",
     ]
     if let expectedFrames, speed > 0 {
       parts.append("ETA \(Units.clock(Int(Double(max(0, expectedFrames - packets)) / speed)))")
@@ -65,7 +70,10 @@ struct Meter {
     max(1e-9, Double((now - started).inNanoseconds) / 1e9)
   }
 
+  private var outSeconds: Double { Double(outTime) * timeBase.value }
+
+  /// By the pictures' own times: rates may change with a camera's signal, and frames be left out.
   private var averageBitrate: Int {
-    packets == 0 ? 0 : Int(Double(bytes) * 8 * frameRate.value / Double(packets))
+    outTime > 0 ? Int(exactly: (Double(bytes) * 8 / outSeconds).rounded()) ?? 0 : 0
   }
 }

@@ -1,49 +1,62 @@
 internal import V4L2Encoder
 
 /// The files that have a line per packet: `--stats` and `--save-pts`.
+///
+/// What waits in memory is written at the end of every period, so that a command that is killed
+/// leaves all but its last period.
 struct PacketReports: Sendable {
   private let times: LineFile?
   private let statistics: StatisticsFile?
+  private let follower: StatisticsFollower?
   private let timeBase: Rational
 
   init(_ options: EncodeOptions, timeBase: Rational) throws(CommandError) {
     self.timeBase = timeBase
     let times = try options.timesPath.map { path throws(CommandError) in try LineFile(path) }
+    var statistics: StatisticsFile?
     do throws(CommandError) {
       statistics = try options.statisticsPath.map { path throws(CommandError) in
-        try StatisticsFile(path, every: options.reportPeriod, timeBase: timeBase)
+        try StatisticsFile(path, timeBase: timeBase)
       }
+      let isEmpty = times == nil && statistics == nil
+      follower = isEmpty ? nil : try StatisticsFollower(every: options.reportPeriod)
     } catch {
       times?.removeIfUnused()
+      statistics?.file.removeIfUnused()
       throw error
     }
     self.times = times
+    self.statistics = statistics
   }
+
+  private var lineFiles: [LineFile] { [times, statistics?.file].compactMap(\.self) }
 
   /// The files with the options that name them.
   var files: [(option: String, role: String, file: FileIdentity?)] {
     [
       ("--save-pts", "the file of --save-pts", times?.identity),
-      ("--stats", "the file of --stats", statistics?.identity),
+      ("--stats", "the file of --stats", statistics?.file.identity),
     ]
   }
 
   /// Empties the files and writes what they begin with.
   func begin() {
-    times?.begin()
-    statistics?.begin()
+    for file in lineFiles { file.begin() }
     times?.write("# timestamp format v2")
   }
 
   /// Removes what was created for nothing.
   func removeIfUnused() {
-    times?.removeIfUnused()
-    statistics?.removeIfUnused()
+    for file in lineFiles { file.removeIfUnused() }
   }
 
   /// An encoder begins to write a stream; the task that follows it ends when it is cancelled.
   func follow(_ encoder: any VideoEncoder, as plan: EncodePlan) -> Task<Void, Never>? {
-    statistics?.follow(encoder, as: plan)
+    statistics?.begin(encoder, as: plan)
+    return follower?.follow(encoder) {
+      statistics?.sample($0)
+      flush()
+    }
   }
 
   /// An encoder has ended; nothing follows it any more.
@@ -57,15 +70,15 @@ struct PacketReports: Sendable {
 
   /// Writes what is pending.
   func flush() {
-    times?.flush()
-    statistics?.flush()
+    for file in lineFiles { file.flush() }
   }
 
   /// Writes what is pending; the first failure, if there was one.
   ///
   /// Nothing that `follow` started may run any more.
   func finish() -> CommandError? {
-    let failures = [times?.finish(), statistics?.finish()]
-    return failures.compactMap { $0 }.first
+    follower?.stop()
+    let failures = lineFiles.map { $0.finish() }
+    return failures.compactMap(\.self).first
   }
 }

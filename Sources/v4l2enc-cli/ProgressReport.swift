@@ -4,7 +4,7 @@ internal import V4L2Encoder
 /// The file of `--progress`: blocks of lines `key=value`, as FFmpeg's option of that name writes
 /// them, so that programs which watch FFmpeg can watch this one.
 final class ProgressReport: Sendable {
-  private let file: LineFile
+  let file: LineFile
   private let timeBase: Rational
   private let follower: StatisticsFollower
 
@@ -22,20 +22,22 @@ final class ProgressReport: Sendable {
     }
   }
 
-  /// Which file this is.
-  var identity: FileIdentity? { file.identity }
+  /// How long the end waits for a reader who takes nothing.
+  private static let patience = Duration.seconds(3)
 
-  /// Cuts off what the file held.
-  func begin() { file.begin() }
-
-  /// Removes a file that was created for nothing.
-  func removeIfUnused() { file.removeIfUnused() }
-
-  /// Writes a block in every period until the task is cancelled.
+  /// Writes a block in every period until the task is ended.
   func follow(_ encoder: any VideoEncoder, _ tally: EncodeTally) -> Task<Void, Never> {
-    follower.follow(encoder) {
+    file.limitWaiting(to: nil)
+    return follower.follow(encoder) {
       self.write(tally, missing: $0.framesSkipped + $0.framesDropped.total, "continue")
     }
+  }
+
+  /// Ends what `follow` started.
+  func end(_ following: Task<Void, Never>) async {
+    following.cancel()
+    file.limitWaiting(to: Self.patience)
+    await following.value
   }
 
   /// Writes the last block; the first failure, if there was one.

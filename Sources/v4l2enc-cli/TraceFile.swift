@@ -3,7 +3,7 @@ internal import V4L2Encoder
 /// The file of `--trace`, complete up to the last request whatever ends the command.
 struct TraceFile: Sendable {
   let trace: DeviceTrace
-  private let file: LineFile
+  let file: LineFile
 
   /// Opens the file without touching what an existing one holds.
   init(_ path: String) throws(CommandError) {
@@ -12,9 +12,6 @@ struct TraceFile: Sendable {
     trace = DeviceTrace { file.write($0) }
   }
 
-  /// Which file this is.
-  var identity: FileIdentity? { file.identity }
-
   /// Cuts off what the file held, and writes what it begins with.
   func begin() {
     file.begin()
@@ -22,9 +19,6 @@ struct TraceFile: Sendable {
       "# v4l2enc \(V4L2EncCommand.version) trace: seconds, handle, request and what was given -> "
         + "result and what came back (duration)")
   }
-
-  /// Removes a file that was created for nothing.
-  func removeIfUnused() { file.removeIfUnused() }
 
   /// Writes down what has not returned; why the file could not be written, if it could not.
   @discardableResult

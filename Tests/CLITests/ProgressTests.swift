@@ -64,6 +64,52 @@ import V4L2Encoder
     #expect(all.map { $0["progress"] }.lastIndex(of: "continue") == all.count - 2)
   }
 
+  @Test func aReaderThatTakesNothingDoesNotHoldTheEnd() async throws {
+    let (output, fifo) = (directory.file("o.h264"), directory.file("fifo"))
+    #expect(mkfifo(fifo, 0o600) == 0)
+    let keeper = open(fifo, O_RDWR | O_CLOEXEC)
+    defer { close(keeper) }
+    let filling = [UInt8](repeating: 0, count: 1 << 16)
+    #expect(filling.withUnsafeBytes { write(keeper, $0.baseAddress, $0.count) } == filling.count)
+    let process = try Subprocess(
+      try builtBinary(named: "v4l2enc"),
+      [
+        "encode", "test:motion", "--size", "64x64", "--frames", "50", "-o", output, "--progress",
+        fifo, "--stats-period", "0.01", "--device", "virtual",
+      ])
+    let result = try await process.wait(within: .seconds(30))
+    #expect(result.exitCode == 74, "\(result.errorText)")
+    #expect(result.errorText.contains("50 frames in, 50 out"))
+    let errors = result.errorText.split(separator: "\n").filter { $0.contains("error: ") }
+    #expect(
+      errors == [
+        "v4l2enc: error: \(fifo): whoever is to read it takes nothing; its end is missing (50 "
+          + "encoded frames were written)"
+      ])
+  }
+
+  @Test func timesAreKeptWhenTheCommandIsKilled() async throws {
+    let (times, fifo) = (directory.file("times.txt"), directory.file("fifo"))
+    #expect(mkfifo(fifo, 0o600) == 0)
+    let keeper = open(fifo, O_RDWR | O_CLOEXEC)
+    defer { close(keeper) }
+    let clip = y4m(4)
+    #expect(clip.withUnsafeBytes { write(keeper, $0.baseAddress, $0.count) } == clip.count)
+    let process = try Subprocess(
+      try builtBinary(named: "v4l2enc"),
+      [
+        "encode", fifo, "-o", directory.file("o.h264"), "--save-pts", times, "--stats-period",
+        "0.05", "--device", "virtual",
+      ])
+    try await eventually(within: .seconds(30), "times are written") {
+      let text = String(
+        decoding: FileManager.default.contents(atPath: times) ?? Data(), as: UTF8.self)
+      return text.contains("\n0.000000\n") && text.hasSuffix("\n")
+    }
+    process.send(SIGKILL)
+    _ = try await process.wait(within: .seconds(20))
+  }
+
   @Test func twoThingsOnStandardOutputAreRefused() async throws {
     let result = try await encodeVirtually(
       "test:bars", "--frames", "1", "-o", "-", "--progress", "-")

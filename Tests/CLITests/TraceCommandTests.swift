@@ -2,6 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import V4L2Encoder
+@testable import v4l2enc_cli
+
 /// The file of `--trace`.
 @Suite struct TraceCommandTests {
   private let directory: TemporaryDirectory
@@ -61,6 +64,20 @@ import Testing
     _ = try await process.wait()
     let lines = try lines()
     #expect(lines.dropFirst().allSatisfy { $0.contains(" -> ") })
+  }
+
+  @Test("whatever ends a command, requests that have not returned are in the trace")
+  func unfinished() throws {
+    let console = Console(verbosity: .quiet, progress: false)
+    var options = EncodeOptions()
+    options.tracePath = path
+    let job = try EncodeJob(
+      options, codec: .h264, to: directory.file("o.h264"), timeBase: Rational(1, 25), input: nil,
+      console, Signals(), StopRequest())
+    _ = job.trace?.trace.begin("1 VIDIOC_STREAMOFF")
+    job.end()
+    #expect(try lines().last?.contains(" 1 VIDIOC_STREAMOFF -> not returned after ") == true)
+    #expect(!FileManager.default.fileExists(atPath: directory.file("o.h264")))
   }
 
   @Test("it is no other file of the command")
