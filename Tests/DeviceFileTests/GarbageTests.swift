@@ -10,7 +10,7 @@ struct GarbageTests {
     try await DeviceFile.serve(["--api", api]) { device in
       let path = device.path
       let sending = BlockingCall {
-        var random = RandomBits(state: 1)
+        var random = SeededGenerator(seed: 1)
         for _ in 0..<4 {
           guard let client = try? RawClient(path, flags: O_RDWR | O_NONBLOCK) else { return -1 }
           for _ in 0..<4000 { client.send(random.request(), &random) }
@@ -44,11 +44,11 @@ struct GarbageTests {
 
 extension RawClient {
   /// Sends a request with a struct of random words, which may point to more of them.
-  fileprivate func send(_ request: UInt, _ random: inout RandomBits) {
+  fileprivate func send(_ request: UInt, _ random: inout SeededGenerator) {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 256) { words in
       for index in words.indices { words[index] = random.word() }
       // Where v4l2_buffer has `m` and v4l2_ext_controls has `controls`, in half of the cases.
-      if random.next() % 2 == 0, let base = words.baseAddress {
+      if Bool.random(using: &random), let base = words.baseAddress {
         let address = UInt64(UInt(bitPattern: base + 128))
         let offset = request == CV4L2_VIDIOC_QBUF || request == CV4L2_VIDIOC_DQBUF ? 16 : 6
         words[offset] = UInt32(truncatingIfNeeded: address)
@@ -59,43 +59,24 @@ extension RawClient {
   }
 }
 
-/// Numbers that look random and are the same in every run.
-private struct RandomBits {
-  var state: UInt64
-
-  mutating func next() -> UInt32 {
-    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    return UInt32(truncatingIfNeeded: state >> 33)
-  }
-
-  /// The words that break things, and those that get past the first checks.
-  mutating func word() -> UInt32 {
-    switch next() % 8 {
+extension SeededGenerator {
+  /// One of the words that break things, or of those that get past the first checks.
+  fileprivate mutating func word() -> UInt32 {
+    switch number(below: 8) {
     case 0...2: 0
-    case 3: next() % 16
-    case 4: [0xffff_ffff, 0x8000_0000, 0x7fff_ffff][Int(next() % 3)]
-    case 5: 64 + next() % 256
-    case 6: [CV4L2_PIX_FMT_NV12, CV4L2_PIX_FMT_H264, CV4L2_PIX_FMT_HEVC][Int(next() % 3)]
-    default: next()
+    case 3: number(below: 16)
+    case 4: [0xffff_ffff, 0x8000_0000, 0x7fff_ffff][Int(number(below: 3))]
+    case 5: 64 + number(below: 256)
+    case 6: [CV4L2_PIX_FMT_NV12, CV4L2_PIX_FMT_H264, CV4L2_PIX_FMT_HEVC][Int(number(below: 3))]
+    default: number(below: .max)
     }
   }
 
-  mutating func request() -> UInt {
-    Self.requests[Int(next()) % Self.requests.count]
+  fileprivate mutating func request() -> UInt {
+    DeviceRequests.all[Int(number(below: UInt32(DeviceRequests.all.count)))]
   }
 
-  private static let requests: [UInt] = [
-    CV4L2_VIDIOC_QUERYCAP, CV4L2_VIDIOC_ENUM_FMT, CV4L2_VIDIOC_G_FMT, CV4L2_VIDIOC_S_FMT,
-    CV4L2_VIDIOC_TRY_FMT, CV4L2_VIDIOC_REQBUFS, CV4L2_VIDIOC_QUERYBUF, CV4L2_VIDIOC_QBUF,
-    CV4L2_VIDIOC_EXPBUF, CV4L2_VIDIOC_DQBUF, CV4L2_VIDIOC_STREAMON, CV4L2_VIDIOC_STREAMOFF,
-    CV4L2_VIDIOC_G_PARM, CV4L2_VIDIOC_S_PARM, CV4L2_VIDIOC_G_CTRL, CV4L2_VIDIOC_S_CTRL,
-    CV4L2_VIDIOC_QUERYCTRL, CV4L2_VIDIOC_QUERYMENU, CV4L2_VIDIOC_G_EXT_CTRLS,
-    CV4L2_VIDIOC_S_EXT_CTRLS, CV4L2_VIDIOC_TRY_EXT_CTRLS, CV4L2_VIDIOC_QUERY_EXT_CTRL,
-    CV4L2_VIDIOC_ENUM_FRAMESIZES, CV4L2_VIDIOC_ENUM_FRAMEINTERVALS, CV4L2_VIDIOC_ENCODER_CMD,
-    CV4L2_VIDIOC_TRY_ENCODER_CMD, CV4L2_VIDIOC_DQEVENT, CV4L2_VIDIOC_SUBSCRIBE_EVENT,
-    CV4L2_VIDIOC_UNSUBSCRIBE_EVENT, CV4L2_VIDIOC_CREATE_BUFS, CV4L2_VIDIOC_PREPARE_BUF,
-    CV4L2_VIDIOC_G_SELECTION, CV4L2_VIDIOC_S_SELECTION, CV4L2_VIDIOC_G_CROP,
-    CV4L2_VIDIOC_S_CROP, CV4L2_VIDIOC_CROPCAP, CV4L2_VIDIOC_G_PRIORITY,
-    CV4L2_VIDIOC_S_PRIORITY, CV4L2_VIDIOC_LOG_STATUS, CV4L2_VIDIOC_ENUMINPUT,
-  ]
+  private mutating func number(below bound: UInt32) -> UInt32 {
+    UInt32.random(in: 0..<bound, using: &self)
+  }
 }

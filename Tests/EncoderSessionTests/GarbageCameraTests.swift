@@ -5,18 +5,6 @@ import Testing
 
 @testable import V4L2Encoder
 
-/// The same numbers for the same seed.
-private struct SplitMix: Sendable {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = (state ^ state >> 30) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ mixed >> 31
-  }
-}
-
 /// A camera whose driver answers questions with arbitrary numbers.
 private final class GarbageCamera: Transport {
   private static let answers: Set<UInt> = [
@@ -31,13 +19,13 @@ private final class GarbageCamera: Transport {
 
   let camera: TestCamera
   private let share: UInt64
-  private let random: Locked<SplitMix>
+  private let random: Locked<SeededGenerator>
 
   /// Of the words of every answer `share` in 256 are arbitrary.
   init(_ camera: TestCamera, seed: UInt64, share: UInt64) {
     self.camera = camera
     self.share = share
-    random = Locked(SplitMix(state: seed))
+    random = Locked(SeededGenerator(seed: seed))
   }
 
   func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {

@@ -53,7 +53,7 @@ import VirtualV4L2Device
 
   @Test("failures at random places, several in a run", arguments: 1...24)
   func manyFailures(seed: UInt64) async throws {
-    var random = SeededGenerator(seed)
+    var random = SeededGenerator(seed: seed)
     let device = try Harness.device(nullDelay: Int.random(in: 0...3, using: &random))
     let run = try await RecoveryRun.open(on: .virtual(device))
     for _ in 0..<Int.random(in: 1...4, using: &random) {
@@ -315,18 +315,5 @@ extension Locked<Int> {
       count += 1
       return count
     }
-  }
-}
-
-/// The same numbers for the same seed (SplitMix64).
-private struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
   }
 }

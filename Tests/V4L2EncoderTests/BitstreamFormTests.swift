@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test func randomStreamsKeepTheirUnits() {
-    var generator = SplitMix(state: 8)
+    var generator = SeededGenerator(seed: 8)
     for _ in 0..<2000 {
       let count = Int.random(in: 0...80, using: &generator)
       let bytes = (0..<count).map { _ in UInt8.random(in: 0...2, using: &generator) }

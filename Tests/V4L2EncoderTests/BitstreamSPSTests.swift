@@ -45,7 +45,7 @@ import Testing
 
   @Test("Garbage neither traps nor loops", arguments: [VideoCodec.h264, .hevc])
   func garbage(codec: VideoCodec) {
-    var generator = SplitMix(state: 5)
+    var generator = SeededGenerator(seed: 5)
     let sample = codec == .h264 ? BitstreamSamples.h264SPS : BitstreamSamples.hevcSPS
     let header = Array(sample.prefix(codec == .h264 ? 1 : 2))
     var parsed = 0
@@ -75,7 +75,7 @@ import Testing
 
   @Test("Random bytes as a stream", arguments: [VideoCodec.h264, .hevc])
   func garbageStreams(codec: VideoCodec) {
-    var generator = SplitMix(state: 6)
+    var generator = SeededGenerator(seed: 6)
     var cache = ParameterSetCache(codec: codec)
     for _ in 0..<5000 {
       let count = Int.random(in: 0...120, using: &generator)

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import V4L2Encoder
@@ -31,7 +32,7 @@ import Testing
   }
 
   @Test func unitsAgreeWithASlowSearch() {
-    var generator = SplitMix(state: 3)
+    var generator = SeededGenerator(seed: 3)
     for _ in 0..<2000 {
       // Few values, so that start codes are frequent.
       let count = Int.random(in: 0...60, using: &generator)
@@ -199,7 +200,7 @@ import Testing
 
   @Test func garbageCannotGrowTheCacheWithoutBound() {
     var cache = ParameterSetCache(codec: .h264)
-    var generator = SplitMix(state: 4)
+    var generator = SeededGenerator(seed: 4)
     for _ in 0..<5000 {
       let body = (0..<8).map { _ in UInt8.random(in: 2...255, using: &generator) }
       _ = update(&cache, BitstreamSamples.stream([0x67] + body, [0x68] + body), .h264)

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import V4L2Encoder
@@ -41,7 +42,7 @@ import Testing
   @Test("Never decreasing, never late", arguments: patterns.indices)
   func orders(pattern: Int) {
     let (depth, order) = Self.patterns[pattern]
-    var generator = SplitMix(state: 7)
+    var generator = SeededGenerator(seed: 7)
     for isRegular in [true, false] {
       let durations = (0..<500).map { _ in
         isRegular ? Int64(40) : Int64.random(in: 1...100, using: &generator)

@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import V4L2Encoder
 
 /// A picture in memory with padded lines and guard bytes around every row.
@@ -47,7 +49,7 @@ struct TestPicture {
 
   /// Random samples in every row, guard bytes elsewhere.
   static func random(
-    _ format: PixelFormat, _ size: VideoSize, padding: Int, using generator: inout SplitMix
+    _ format: PixelFormat, _ size: VideoSize, padding: Int, using generator: inout SeededGenerator
   ) -> TestPicture {
     var picture = TestPicture(format, size, padding: padding)
     for index in picture.bytes.indices where picture.isSample[index] {
@@ -112,18 +114,5 @@ struct ExactMatrix {
       min(128 + (rgb[2] - y) / (1 - blue) / 2 * scale, 255),
       min(128 + (rgb[0] - y) / (1 - red) / 2 * scale, 255)
     )
-  }
-}
-
-/// A generator that gives the same numbers in every run.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value &>> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value &>> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value &>> 31)
   }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import V4L2Encoder
@@ -94,7 +95,7 @@ import Testing
     for (index, size) in Self.sizes.enumerated() {
       for (color, matrix) in isRGB ? Self.colors : Array(Self.colors.prefix(1)) {
         for padding in [0, 13] {
-          var generator = SplitMix(state: UInt64(index * 100 + padding))
+          var generator = SeededGenerator(seed: UInt64(index * 100 + padding))
           let picture = TestPicture.random(source, size, padding: padding, using: &generator)
           var result = TestPicture(target, size, padding: padding)
           let converter = try FrameConverter(from: source, to: target, size: size, color: color)
@@ -140,7 +141,7 @@ import Testing
   @Test("The same format is copied", arguments: PixelFormat.allRaw)
   func passThrough(format: PixelFormat) throws {
     let size = VideoSize(width: 35, height: 9)
-    var generator = SplitMix(state: 1)
+    var generator = SeededGenerator(seed: 1)
     let picture = TestPicture.random(format, size, padding: 3, using: &generator)
     let converter = try FrameConverter(from: format, to: format, size: size, color: .bt709)
     #expect(converter.isPassThrough)
@@ -224,7 +225,7 @@ import Testing
   @Test func oneConverterServesManyThreads() async throws {
     let size = VideoSize(width: 300, height: 50)
     let converter = try FrameConverter(from: .rgb24, to: .nv12, size: size, color: .bt709)
-    var generator = SplitMix(state: 9)
+    var generator = SeededGenerator(seed: 9)
     let picture = TestPicture.random(.rgb24, size, padding: 0, using: &generator)
     var expected = TestPicture(.nv12, size, padding: 0)
     Self.convert(picture, to: &expected, converter)

@@ -137,7 +137,7 @@ struct JPEGTests {
     let (jpeg, size) = try webcamPicture()
     let decoder = try JPEGDecoder(to: .nv12, size: size, limitsRange: false)
     let count = decoder.layout.byteCount
-    var generator = SplitMix(state: 20)
+    var generator = SeededGenerator(seed: 20)
     for _ in 0..<2000 {
       var bad = jpeg
       for _ in 0..<Int.random(in: 1...8, using: &generator) {

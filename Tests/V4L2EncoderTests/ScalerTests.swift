@@ -152,7 +152,7 @@ struct ScalerTests {
     let copy = try FrameScaler(from: .i420, size: frame.size, to: .i420, size: frame.size)
       .scale(frame)
     #expect(try bytes(copy) == planes.flatMap(\.samples))
-    var generator = SplitMix(state: 3)
+    var generator = SeededGenerator(seed: 3)
     for format in PixelFormat.allRaw
     where FrameConverter.canConvert(from: format, to: .nv12) {
       let picture = TestPicture.random(

@@ -76,7 +76,7 @@ import Testing
       }
       return start > 0 ? short : unit
     }
-    var generator = SplitMix(state: 7)
+    var generator = SeededGenerator(seed: 7)
     var readable = 0
     for _ in 0..<400 {
       var assembler = PacketAssembler(

@@ -299,3 +299,15 @@ final class DeviceClient {
     return result(CV4L2_VIDIOC_ENCODER_CMD, &argument)
   }
 }
+
+/// The number that a request of a client failed with; 0 when none did.
+func errno(_ body: () throws -> Void) -> Int32 {
+  do {
+    try body()
+    return 0
+  } catch let failure as DeviceClient.Failure {
+    return failure.errno
+  } catch {
+    return -1
+  }
+}

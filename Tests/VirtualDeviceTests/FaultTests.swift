@@ -7,17 +7,6 @@ import Testing
 
 @Suite("Faults on demand", .timeLimit(.minutes(2)))
 struct FaultTests {
-  private func errno(_ body: () throws -> Void) -> Int32 {
-    do {
-      try body()
-      return 0
-    } catch let failure as DeviceClient.Failure {
-      return failure.errno
-    } catch {
-      return -1
-    }
-  }
-
   @Test("A request fails where it is told to, once or for ever")
   func failures() throws {
     let client = try DeviceClient()

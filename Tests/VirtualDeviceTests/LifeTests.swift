@@ -8,17 +8,6 @@ import Testing
 
 @Suite("Drains, restarts, readiness and many handles", .timeLimit(.minutes(2)))
 struct LifeTests {
-  private func errno(_ body: () throws -> Void) -> Int32 {
-    do {
-      try body()
-      return 0
-    } catch let failure as DeviceClient.Failure {
-      return failure.errno
-    } catch {
-      return -1
-    }
-  }
-
   @Test("Commands outside a drain do nothing, wrong ones are EINVAL")
   func commands() throws {
     let client = try DeviceClient()

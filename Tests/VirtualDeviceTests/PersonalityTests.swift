@@ -28,17 +28,6 @@ struct PersonalityTests {
     return client
   }
 
-  private func errno(_ body: () throws -> Void) -> Int32 {
-    do {
-      try body()
-      return 0
-    } catch let failure as DeviceClient.Failure {
-      return failure.errno
-    } catch {
-      return -1
-    }
-  }
-
   private func setRate(
     _ client: DeviceClient, _ direction: Direction, _ numerator: UInt32, _ denominator: UInt32
   ) -> Int32 {

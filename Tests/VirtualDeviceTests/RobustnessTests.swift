@@ -1,5 +1,6 @@
 import CV4L2
 import Glibc
+import TestSupport
 import Testing
 
 @testable import V4L2Encoder
@@ -39,23 +40,8 @@ private final class PageOfMemory: CallerMemory {
 @Suite("Garbage from clients", .timeLimit(.minutes(2)))
 struct RobustnessTests {
   private static let controls = VirtualDevice.Personality.spec.controls
-  private static let requests: [UInt] = [
-    CV4L2_VIDIOC_QUERYCAP, CV4L2_VIDIOC_ENUM_FMT, CV4L2_VIDIOC_G_FMT, CV4L2_VIDIOC_S_FMT,
-    CV4L2_VIDIOC_TRY_FMT, CV4L2_VIDIOC_REQBUFS, CV4L2_VIDIOC_QUERYBUF, CV4L2_VIDIOC_QBUF,
-    CV4L2_VIDIOC_EXPBUF, CV4L2_VIDIOC_DQBUF, CV4L2_VIDIOC_STREAMON, CV4L2_VIDIOC_STREAMOFF,
-    CV4L2_VIDIOC_G_PARM, CV4L2_VIDIOC_S_PARM, CV4L2_VIDIOC_G_CTRL, CV4L2_VIDIOC_S_CTRL,
-    CV4L2_VIDIOC_QUERYCTRL, CV4L2_VIDIOC_QUERYMENU, CV4L2_VIDIOC_G_EXT_CTRLS,
-    CV4L2_VIDIOC_S_EXT_CTRLS, CV4L2_VIDIOC_TRY_EXT_CTRLS, CV4L2_VIDIOC_QUERY_EXT_CTRL,
-    CV4L2_VIDIOC_ENUM_FRAMESIZES, CV4L2_VIDIOC_ENUM_FRAMEINTERVALS, CV4L2_VIDIOC_ENCODER_CMD,
-    CV4L2_VIDIOC_TRY_ENCODER_CMD, CV4L2_VIDIOC_DQEVENT, CV4L2_VIDIOC_SUBSCRIBE_EVENT,
-    CV4L2_VIDIOC_UNSUBSCRIBE_EVENT, CV4L2_VIDIOC_CREATE_BUFS, CV4L2_VIDIOC_PREPARE_BUF,
-    CV4L2_VIDIOC_G_SELECTION, CV4L2_VIDIOC_S_SELECTION, CV4L2_VIDIOC_G_CROP,
-    CV4L2_VIDIOC_S_CROP, CV4L2_VIDIOC_CROPCAP, CV4L2_VIDIOC_G_PRIORITY,
-    CV4L2_VIDIOC_S_PRIORITY, CV4L2_VIDIOC_LOG_STATUS,
-  ]
-
   /// Words that are likely to matter somewhere.
-  private func word(_ generator: inout SplitMix, _ memory: PageOfMemory) -> UInt32 {
+  private func word(_ generator: inout SeededGenerator, _ memory: PageOfMemory) -> UInt32 {
     switch generator.next() % 10 {
     case 0, 1: 0
     case 2: 1
@@ -72,7 +58,7 @@ struct RobustnessTests {
 
   /// Fills a struct with words, and makes what is a buffer type or a pointer often a good one.
   private func fill(
-    _ argument: UnsafeMutableRawBufferPointer, _ request: UInt, _ generator: inout SplitMix,
+    _ argument: UnsafeMutableRawBufferPointer, _ request: UInt, _ generator: inout SeededGenerator,
     _ memory: PageOfMemory
   ) {
     for offset in stride(from: 0, to: argument.count, by: 4) {
@@ -141,7 +127,7 @@ struct RobustnessTests {
 
   /// Makes 8000 requests at random; how many of them succeeded.
   private func assault(_ device: VirtualDevice, seed: UInt64) throws -> Int {
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let memory = PageOfMemory()
     let argument = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 16)
     defer { argument.deallocate() }
@@ -149,7 +135,7 @@ struct RobustnessTests {
     for _ in 0..<8 {
       let handle = try device.open()
       for _ in 0..<1000 {
-        let request = Self.requests[Int(generator.next() % UInt64(Self.requests.count))]
+        let request = DeviceRequests.all[Int(generator.next() % UInt64(DeviceRequests.all.count))]
         fill(argument, request, &generator, memory)
         let start = try #require(argument.baseAddress)
         let result = handle.ioctl(UInt32(truncatingIfNeeded: request), start, caller: memory)
@@ -206,18 +192,5 @@ struct RobustnessTests {
     try client.request(.output, 0)
     try client.request(.capture, 0)
     #expect(device.bufferExtentCount == 0)
-  }
-}
-
-/// A small generator with a seed, so that a failure can be repeated.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }
