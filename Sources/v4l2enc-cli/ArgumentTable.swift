@@ -102,17 +102,21 @@ struct ArgumentTable<Values>: Sendable {
     var rest = arguments[...]
     while let argument = rest.popFirst() {
       if argument == "--" {
-        for plain in rest { try positional(&values, plain) }
+        for plain in rest { try take(plain, into: &values) }
         break
       }
       if argument == "--help" || argument == "-h" { return .help }
       guard argument.hasPrefix("-"), argument != "-" else {
-        try positional(&values, argument)
+        try take(argument, into: &values)
         continue
       }
       try apply(argument, &rest, to: &values)
     }
     return .run(values)
+  }
+
+  private func take(_ argument: String, into values: inout Values) throws(CommandError) {
+    try positional(&values, try Quantities.name(argument, for: "v4l2enc \(command)"))
   }
 
   private func apply(
@@ -122,7 +126,10 @@ struct ArgumentTable<Values>: Sendable {
     let isLong = argument.hasPrefix("--")
     let name = isLong ? String(parts[0]) : argument
     guard let option = options.first(where: { $0.spellings.contains(name) }) else {
-      let known = options.flatMap(\.spellings) + ["--help", "--version"]
+      if name == "--version" {
+        throw CommandError(.usage, "--version goes without a command: v4l2enc --version")
+      }
+      let known = options.flatMap(\.spellings) + ["--help"]
       throw CommandError(
         .usage,
         "unknown option \(name)\(Suggestion.sentence(for: name, in: known))"

@@ -40,7 +40,13 @@ enum DeviceChoice {
   }
 
   private static func selector(named name: String) throws(CommandError) -> DeviceSelector {
-    guard name == "virtual" || name.hasPrefix("virtual:") else { return .path(name) }
+    guard name == "virtual" || name.hasPrefix("virtual:") else {
+      let meant = Suggestion.sentence(for: name, in: ["auto", "virtual"])
+      if !meant.isEmpty, !OutputFile.exists(name) {
+        throw CommandError(.noDevice, "\(name) does not exist\(meant)")
+      }
+      return .path(name)
+    }
     var configuration = VirtualDevice.Configuration()
     if name != "virtual" {
       do throws(EncoderError) {

@@ -33,12 +33,16 @@ enum DevicesCommand {
           ArgumentOption(
             "--also", value: "PATH",
             help: "Look at this node besides those with known names; may be repeated"
-          ) { (options, text) throws(CommandError) in options.extraPaths.append(text) },
+          ) { (options, text) throws(CommandError) in
+            options.extraPaths.append(try Quantities.name(text, for: "--also"))
+          },
           ArgumentOption(
             "--dump", value: "FILE",
             help: "Write everything that one device says of itself to this file, or - for standard "
               + "output; without PATH of the machine's encoder"
-          ) { (options, text) throws(CommandError) in options.dumpPath = text },
+          ) { (options, text) throws(CommandError) in
+            options.dumpPath = try Quantities.name(text, for: "--dump")
+          },
           ArgumentOption("--trace", value: "FILE", help: EncodeArguments.traceHelp) {
             (options, text) throws(CommandError) in
             options.tracePath = try Quantities.file(text, for: "--trace")

@@ -93,7 +93,8 @@ struct EncodeJob: Sendable {
     _ plan: EncodePlan, for input: SourceDescription
   ) async throws(CommandError) -> any VideoEncoder {
     let encoder = try await DeviceChoice.open(
-      options.device, plan.writing(to: writer), observer: events.observer, trace: trace?.trace,
+      options.device, hasPatientReaders ? plan.waitingForReaders : plan, observer: events.observer,
+      trace: trace?.trace,
       console: console)
     do throws(CommandError) { try encoder.negotiated.require(options.controls) } catch {
       await encoder.close()
@@ -102,6 +103,9 @@ struct EncodeJob: Sendable {
     announce(encoder.negotiated, plan, input)
     return encoder
   }
+
+  /// Whether packets go where somebody reads who may pause as long as they like.
+  private var hasPatientReaders: Bool { !writer.isRegular || !reports.areRegular }
 
   /// Encodes what a source has, up to a limit.
   func run(
@@ -208,12 +212,10 @@ extension NegotiationReport {
 }
 
 extension EncodePlan {
-  /// The same plan with the patience that the output needs.
-  ///
-  /// Whoever reads a pipe may pause as long as they like; a disk that takes nothing is a failure.
-  fileprivate func writing(to writer: PacketWriter) -> EncodePlan {
+  /// The same plan with the patience that pipes need; a disk that takes nothing is a failure.
+  fileprivate var waitingForReaders: EncodePlan {
     var plan = self
-    if !writer.isRegular { plan.configuration.deadlines.consumer = .seconds(3600) }
+    plan.configuration.deadlines.consumer = .seconds(3600)
     return plan
   }
 }

@@ -70,7 +70,9 @@ enum EncodeArguments {
   static let output = Option(
     "--output", "-o", value: "OUTPUT",
     help: "Elementary stream to write: a file, or - for standard output"
-  ) { (options, text) throws(CommandError) in options.output = text }
+  ) { (options, text) throws(CommandError) in
+    options.output = try Quantities.name(text, for: "--output")
+  }
 
   static let frames = Option("--frames", value: "N", help: "Stop after this many frames") {
     (options, text) throws(CommandError) in
@@ -115,8 +117,7 @@ enum EncodeArguments {
         "--device", value: "PATH|auto|virtual",
         help: "Encoder: a node, the first that fits (auto, the default), or one in this process"
       ) { (options, text) throws(CommandError) in
-        guard !text.isEmpty else { throw CommandError(.usage, "--device: the path is empty") }
-        options.device = text
+        options.device = try Quantities.name(text, for: "--device")
       },
       Option(
         "--codec", value: "h264|hevc|fwht",
@@ -208,7 +209,9 @@ enum EncodeArguments {
     Option(
       "--progress", value: "FILE|-",
       help: "Write how far it is, as FFmpeg's -progress does: lines key=value"
-    ) { (options, text) throws(CommandError) in options.progressPath = text },
+    ) { (options, text) throws(CommandError) in
+      options.progressPath = try Quantities.name(text, for: "--progress")
+    },
     Option(
       "--stats-period", value: "SECONDS",
       help: "How often --progress and --stats write (default: 0.5)"

@@ -69,6 +69,23 @@ struct EncodePlan {
     _ options: EncodeOptions, _ codec: VideoCodec, _ input: SourceDescription,
     noting defaults: inout [String]
   ) throws(CommandError) -> RateControl {
+    let control = try chosenRateControl(options, codec, input, noting: &defaults)
+    guard case .constantQuantizer(let quantizer) = control else { return control }
+    let others = [
+      ("--init-qp", options.initialQuantizer), ("--min-qp", options.minimumQuantizer),
+      ("--max-qp", options.maximumQuantizer),
+    ]
+    if let other = others.first(where: { $0.1 != nil }) {
+      throw CommandError(
+        .usage, "\(other.0) is for bitrates, the quantizer is always \(quantizer); leave it out")
+    }
+    return control
+  }
+
+  private static func chosenRateControl(
+    _ options: EncodeOptions, _ codec: VideoCodec, _ input: SourceDescription,
+    noting defaults: inout [String]
+  ) throws(CommandError) -> RateControl {
     if codec == .fwht { return try fwhtQuantizer(options, noting: &defaults) }
     let implied: RateControlName? =
       options.quantizer != nil ? .cq : options.peakBitrate != nil ? .vbr : nil

@@ -16,7 +16,8 @@ final class LineFile: Sendable {
   private let created: Bool
   private let state = Locked(State())
   private let flushSize: Int
-  private let isRegular: Bool
+  /// Whether it is a file on a disk, whose writes do not wait for anybody.
+  let isRegular: Bool
   /// When a reader who takes nothing is given up.
   private let limit = Locked(MonotonicTime?.none)
 

@@ -29,6 +29,9 @@ struct PacketReports: Sendable {
     self.statistics = statistics
   }
 
+  /// Whether the files are on a disk, whose writes do not wait for anybody.
+  var areRegular: Bool { lineFiles.allSatisfy(\.isRegular) }
+
   private var lineFiles: [LineFile] { [times, statistics?.file].compactMap(\.self) }
 
   /// The files with the options that name them.

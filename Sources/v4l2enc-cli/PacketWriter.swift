@@ -83,6 +83,9 @@ enum OutputFile {
     }
   }
 
+  /// Whether there is anything of this name.
+  static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
   /// Whether the directory is there in which a file cannot be created.
   private static func directoryExists(of path: String) -> Bool {
     guard !path.isEmpty else { return true }

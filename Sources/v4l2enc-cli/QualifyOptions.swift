@@ -58,7 +58,9 @@ enum QualifyArguments {
       "--journal", value: "FILE",
       help: "Where every step is written down before it begins; after a crash of the machine the "
         + "next start says which one did it and leaves it out"
-    ) { (options, text) throws(CommandError) in options.journalPath = text },
+    ) { (options, text) throws(CommandError) in
+      options.journalPath = try Quantities.file(text, for: "--journal")
+    },
     Option(
       "--duration", value: "TIME[,TIME]...",
       help: "How long to try each number of streams, such as 30s,5m,24h (default: 30s,5m)"

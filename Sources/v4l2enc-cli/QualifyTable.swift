@@ -39,7 +39,11 @@ struct QualifyTable {
 
   /// Everything, in lines.
   func text(_ host: QualifyHost) -> String {
-    let who = report.map { "\($0.card) (\($0.driver), \($0.path))" } ?? setting.device
+    // What the journal knows needs no device that is there now.
+    let known =
+      setting.driver.isEmpty
+      ? setting.device : "\(setting.card) (\(setting.driver), \(setting.device))"
+    let who = report.map { "\($0.card) (\($0.driver), \($0.path))" } ?? known
     let codec = VideoCodec(rawValue: setting.codec)?.name ?? setting.codec
     var lines = [
       "\(who), kernel \(host.kernel)",

@@ -92,8 +92,14 @@ enum Quantities {
 
   /// The path of a file; `-`, which means a stream elsewhere, is none.
   static func file(_ text: String, for option: String) throws(CommandError) -> String {
-    guard text != "-", !text.isEmpty else {
-      throw CommandError(.usage, "\(option) \(text): name a file")
+    guard text != "-" else { throw CommandError(.usage, "\(option) -: name a file") }
+    return try name(text, for: option)
+  }
+
+  /// The name of a file or a device.
+  static func name(_ text: String, for option: String) throws(CommandError) -> String {
+    guard !text.isEmpty else {
+      throw CommandError(.usage, "\(option): the name is empty; has a variable no value?")
     }
     return text
   }

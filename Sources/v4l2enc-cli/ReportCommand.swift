@@ -18,7 +18,9 @@ enum ReportCommand {
         options: [
           ArgumentOption(
             "--output", "-o", value: "PAGE", help: "Page to write: a file, or - for standard output"
-          ) { (options, text) throws(CommandError) in options.output = text },
+          ) { (options, text) throws(CommandError) in
+            options.output = try Quantities.name(text, for: "--output")
+          },
           ArgumentOption("--help", "-h", help: "This text") { _ in },
         ])
     ],
@@ -38,9 +40,6 @@ enum ReportCommand {
   static func run(_ options: ReportOptions, _ console: Console) throws(CommandError) -> String {
     guard let input = options.input else {
       throw CommandError(.usage, "which file? write v4l2enc report FILE.jsonl -o PAGE.html")
-    }
-    guard !input.isEmpty, options.output?.isEmpty != true else {
-      throw CommandError(.usage, "a name is empty; write v4l2enc report FILE.jsonl -o PAGE.html")
     }
     guard let output = options.output else {
       throw CommandError(.usage, "where to? name the page with -o PAGE.html, or -o - for a pipe")

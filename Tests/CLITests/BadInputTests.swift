@@ -64,6 +64,17 @@ import Testing
       (["test:bars", "-o", "-", "--stats", "/nonexistent/s"], 73, "the directory does not exist"),
       (["test:bars", "-o", "-", "--rate-control", "cq"], 64, "needs --qp"),
       (["test:bars", "-o", "-", "--qp", "20", "--bitrate", "4M"], 64, "has no bitrate"),
+      (
+        ["test:bars", "-o", "-", "--qp", "20", "--min-qp", "10"], 64,
+        "--min-qp is for bitrates, the quantizer is always 20; leave it out"
+      ),
+      (
+        ["test:bars", "-o", "-", "--codec", "fwht", "--max-qp", "9"], 64, "--max-qp is for bitrates"
+      ),
+      (["test:bars", "-o", ""], 64, "--output: the name is empty"),
+      (["", "-o", "-"], 64, "v4l2enc encode: the name is empty"),
+      (["test:bars", "-o", "-", "--progress", ""], 64, "--progress: the name is empty"),
+      (["test:bars", "-o", "-", "--version"], 64, "without a command: v4l2enc --version"),
       (["test:bars", "-o", "-", "--qp", "20", "--rate-control", "cbr"], 64, "belongs to"),
       (
         ["test:bars", "-o", "-", "--bitrate", "4M", "--peak-bitrate", "3M"], 64, "below the bitrate"
@@ -77,6 +88,12 @@ import Testing
     try await expect(
       ["encode"] + arguments + ["--device", "virtual"], ends: code, saying: text)
     #expect(!FileManager.default.fileExists(atPath: "o.h264"))
+  }
+
+  @Test func misspeltDevices() async throws {
+    try await expect(
+      ["encode", "test:bars", "-o", "-", "--device", "vitrual"], ends: 69,
+      saying: "vitrual does not exist (did you mean virtual?)")
   }
 
   @Test func rawWithoutSize() async throws {

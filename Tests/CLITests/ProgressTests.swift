@@ -64,13 +64,49 @@ import V4L2Encoder
     #expect(all.map { $0["progress"] }.lastIndex(of: "continue") == all.count - 2)
   }
 
-  @Test func aReaderThatTakesNothingDoesNotHoldTheEnd() async throws {
-    let (output, fifo) = (directory.file("o.h264"), directory.file("fifo"))
+  /// A pipe that takes nothing more, and the descriptor that keeps it open.
+  private func fullPipe() -> (path: String, keeper: Int32) {
+    let fifo = directory.file("fifo")
     #expect(mkfifo(fifo, 0o600) == 0)
-    let keeper = open(fifo, O_RDWR | O_CLOEXEC)
-    defer { close(keeper) }
+    let keeper = open(fifo, O_RDWR | O_CLOEXEC | O_NONBLOCK)
     let filling = [UInt8](repeating: 0, count: 1 << 16)
     #expect(filling.withUnsafeBytes { write(keeper, $0.baseAddress, $0.count) } == filling.count)
+    return (fifo, keeper)
+  }
+
+  @Test func aReaderOfStatisticsMayPause() async throws {
+    let (fifo, keeper) = fullPipe()
+    defer { close(keeper) }
+    let process = try Subprocess(
+      try builtBinary(named: "v4l2enc"),
+      [
+        "encode", "test:motion", "--size", "64x64", "--frames", "3000", "-o",
+        directory.file("o.h264"), "--stats", fifo, "--stats-period", "60", "--device", "virtual",
+      ])
+    // Longer than packets may wait where they go to disks only.
+    try await Task.sleep(for: .seconds(11))
+    let reading = Task.detached {
+      var text: [UInt8] = []
+      while !Task.isCancelled {
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        let count = read(keeper, &buffer, buffer.count)
+        if count > 0 { text += buffer[..<count] }
+        if count <= 0 { try? await Task.sleep(for: .milliseconds(5)) }
+      }
+      return text
+    }
+    let result = try await process.wait(within: .seconds(60))
+    try await Task.sleep(for: .milliseconds(100))
+    reading.cancel()
+    #expect(result.exitCode == 0, "\(result.errorText)")
+    let lines = packetLines(String(decoding: await reading.value[(1 << 16)...], as: UTF8.self))
+    #expect(lines.count == 3000)
+  }
+
+  @Test func aReaderThatTakesNothingDoesNotHoldTheEnd() async throws {
+    let output = directory.file("o.h264")
+    let (fifo, keeper) = fullPipe()
+    defer { close(keeper) }
     let process = try Subprocess(
       try builtBinary(named: "v4l2enc"),
       [
