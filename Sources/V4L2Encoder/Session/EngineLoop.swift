@@ -18,6 +18,8 @@ struct EngineLoop: ~Copyable {
   var packets: PacketPool
   /// Whether the last wait ended without anything to dequeue.
   var isQuiet = true
+  /// What the last wait brought, until it is entered with the next.
+  var returned: InputReturns.Sign?
   /// Events cannot be read, so they must not end a wait either.
   var ignoresEvents = false
 
@@ -44,9 +46,9 @@ struct EngineLoop: ~Copyable {
       case .exit:
         cleanUp()
         return
-      case .wait(let interest, let deadline):
-        let ready = wait(for: interest, until: deadline)
-        if let ready { handleReady(ready, hasRoom: hasRoom) }
+      case .wait(let plan):
+        let ready = wait(plan)
+        if let ready { handleReady(ready, of: plan.interest, hasRoom: hasRoom) }
         // A device that reports buffers is not silent, even if they cannot be taken yet.
         isQuiet = ready?.isDisjoint(with: [.capture, .output]) ?? true
         checkDeadlines(hasRoom: hasRoom)
@@ -58,7 +60,7 @@ struct EngineLoop: ~Copyable {
     case stop
     case restart
     case exit
-    case wait(Readiness, MonotonicTime)
+    case wait(EngineCore.Wait)
   }
 
   mutating func nextStep(hasRoom: Bool) -> Step {
@@ -74,8 +76,10 @@ struct EngineLoop: ~Copyable {
     let roomCameBack = hasRoom && hadNoRoom
     let isErring = isErring
     let mustIgnoreEvents = ignoresEvents
+    let sign = returned.take()
     return engine.core.withLock { core -> Step in
       core.heartbeat &+= 1
+      if let sign { core.inputReturns.note(sign, at: now) }
       // The device had to rest because of the reader: its own time starts again.
       if roomCameBack {
         core.lastProgress = now
@@ -88,33 +92,29 @@ struct EngineLoop: ~Copyable {
       case .exit: return .exit
       case nil: break
       }
-      var interest: Readiness = mustIgnoreEvents ? [] : .event
-      if core.captureHeld > 0, hasRoom, core.machine.expectsPackets { interest.insert(.capture) }
-      let wantsInputs = !core.inputWaiters.isEmpty || core.isUnderPressure
-      if wantsInputs, core.pool.heldByDriver > 0, core.machine.expectsPackets {
-        interest.insert(.output)
-      }
       var limit = deadlines.progress
       if case .draining(let sign) = core.machine.state { limit = deadlines.patience(after: sign) }
       if isErring { limit = .milliseconds(10) }
       var deadline = now + limit
       if let missingSince { deadline = min(deadline, missingSince + deadlines.consumer) }
       if let end = core.nextLateTime { deadline = min(deadline, end) }
-      core.waitsFor = interest
+      let wait = core.nextWait(
+        hasRoom: hasRoom, ignoresEvents: mustIgnoreEvents, until: deadline, now: now)
+      core.wait = wait
       core.statistics.waits += 1
-      return .wait(interest, deadline)
+      return .wait(wait)
     }
   }
 
-  mutating func wait(for interest: Readiness, until deadline: MonotonicTime) -> Readiness? {
+  mutating func wait(_ plan: EngineCore.Wait) -> Readiness? {
     // An error condition makes every wait return at once; resting first keeps it from spinning.
     if isErring { DeviceThread.sleep(.milliseconds(10)) }
     do throws(Errno) {
-      let ready = try handle.wait(for: interest, until: deadline)
-      engine.core.withLock { $0.waitsFor = nil }
+      let ready = try handle.wait(for: plan.interest, until: plan.end)
+      engine.core.withLock { $0.wait = nil }
       return ready
     } catch {
-      engine.core.withLock { $0.waitsFor = nil }
+      engine.core.withLock { $0.wait = nil }
       engine.fail(EncoderError("poll", error, device: device.path, while: "waiting for it"))
       return nil
     }
@@ -122,14 +122,20 @@ struct EngineLoop: ~Copyable {
 
   // MARK: - Readiness
 
-  mutating func handleReady(_ ready: Readiness, hasRoom: Bool) {
+  mutating func handleReady(_ ready: Readiness, of interest: Readiness, hasRoom: Bool) {
     if ready.contains(.event) { takeEvent() }
     if ready.contains(.capture) {
       takePacket()
       // The job that fills one buffer frees the other.
-      if takeInput() { engine.resumeWaiters() }
+      let hasInput = takeInput()
+      returned = .packet(
+        withInput: hasInput, wereAwaited: interest.isSuperset(of: [.capture, .output]))
+      if hasInput { engine.resumeWaiters() }
     } else if ready.contains(.output) {
-      if takeInput() { engine.resumeWaiters() }
+      if takeInput() {
+        returned = .inputAlone
+        engine.resumeWaiters()
+      }
       // The device frees inputs apart from packets and nobody waits for them: stop asking.
       engine.core.withLock { core in
         if core.inputWaiters.isEmpty { core.isUnderPressure = false }
