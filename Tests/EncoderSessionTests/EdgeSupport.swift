@@ -36,9 +36,7 @@ final class LentBuffer: Sendable {
   }
 
   /// Queues the buffer.
-  func encode<Codec: CodecTag>(
-    _ time: Int64, with encoder: V4L2VideoEncoder<Codec>
-  ) async throws {
+  func encode(_ time: Int64, with encoder: some VideoEncoder) async throws {
     try await encoder.encode(
       take(), presentationTime: time, duration: 1, options: FrameOptions())
   }

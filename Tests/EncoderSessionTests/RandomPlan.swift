@@ -14,7 +14,8 @@ struct RandomPlan: Sendable {
     case encodeAtOnce(callers: Int, frames: Int)
     /// A frame whose caller is cancelled after some time.
     case cancelEncode(afterMicroseconds: Int)
-    case changeBitrate(Int)
+    case update(DynamicSettings)
+    case reconfigure(VideoSize, PixelFormat)
     case borrowBuffer
     case giveBufferBack
     case encodeBorrowed
@@ -31,6 +32,11 @@ struct RandomPlan: Sendable {
   let device: VirtualDevice.Configuration
   let codec: VideoCodec
   let configuration: EncoderConfiguration
+  /// Whether the encoder is opened again when its device fails.
+  let recovers: Bool
+  /// How many packets wait for each of two readers of a broadcast, one of which may lose some; nil
+  /// for a single reader of the encoder's own packets.
+  let broadcastCapacity: Int?
   let steps: [Step]
 
   init(seed: UInt64) {
@@ -42,16 +48,24 @@ struct RandomPlan: Sendable {
       nullDelay: Int.random(in: 0...3, using: &numbers))
     let codecs = personality.codedFormats.map(\.codec)
     codec = codecs.contains(.hevc) && numbers.chance(1, in: 3) ? .hevc : .h264
+    let recovers = numbers.chance(1, in: 2)
+    self.recovers = recovers
+    broadcastCapacity = numbers.chance(1, in: 4) ? Int.random(in: 1...4, using: &numbers) : nil
     configuration = Harness.configuration {
       $0.inputBuffers = Int.random(in: 2...5, using: &numbers)
       $0.outputBuffers = Int.random(in: 2...5, using: &numbers)
       $0.packetCapacity = Int.random(in: 1...8, using: &numbers)
       let queue = Int.random(in: 1...4, using: &numbers)
       $0.admission = numbers.pick([.wait, .wait, .dropNewest, .dropOldest(queue: queue), .fail])
-      // Long enough for a machine that does much else: without faults nothing may fail.
+      if numbers.chance(1, in: 5) {
+        $0.latencyBudget = .milliseconds(Int.random(in: 1...200, using: &numbers))
+      }
+      if numbers.chance(1, in: 5) { $0.rateReduction = FrameRateReduction(.quick) }
+      // Long enough for a machine that does much else: without faults nothing may fail. What is
+      // called a failure too early does no harm where it is recovered from.
       $0.deadlines = Deadlines(
-        setup: .seconds(5), progress: .seconds(3), consumer: .seconds(10),
-        silence: .milliseconds(50))
+        setup: .seconds(5), progress: recovers ? .seconds(1) : .seconds(3),
+        consumer: .seconds(10), silence: .milliseconds(50))
     }
     steps = (0..<Int.random(in: 10...30, using: &numbers)).map { _ in numbers.step() }
   }
@@ -62,14 +76,21 @@ extension RandomPlan: CustomStringConvertible {
     let list = steps.map { "  \(text($0))" }.joined(separator: "\n")
     return "V4L2ENC_SEED=\(seed): \(device.personality.name) \(codec.name), \(device.nullDelay) "
       + "frames held back, \(configuration.inputBuffers)+\(configuration.outputBuffers) buffers, "
-      + "room for \(configuration.packetCapacity) packets, "
-      + "\(configuration.admission)\n\(list)"
+      + "room for \(configuration.packetCapacity) packets, \(configuration.admission), "
+      + "budget \(configuration.latencyBudget.map { "\($0)" } ?? "none"), "
+      + "rate \(configuration.rateReduction == nil ? "fixed" : "reduced"), "
+      + "\(recovers ? "with" : "without") recovery, "
+      + "\(broadcastCapacity.map { "two readers with room for \($0)" } ?? "one reader")\n\(list)"
   }
 
   private func text(_ step: Step) -> String {
-    guard case .inject(let fault) = step else { return "\(step)" }
-    let times = fault.times == .max ? "for ever" : "\(fault.times) times"
-    return "\(fault.place) \(fault.effect) after \(fault.index), \(times)"
+    switch step {
+    case .inject(let fault):
+      let times = fault.times == .max ? "for ever" : "\(fault.times) times"
+      return "\(fault.place) \(fault.effect) after \(fault.index), \(times)"
+    case .reconfigure(let size, let format): return "reconfigure \(size) \(format)"
+    default: return "\(step)"
+    }
   }
 }
 
@@ -91,16 +112,39 @@ extension SeededGenerator {
       return .encodeAtOnce(
         callers: Int.random(in: 2...3, using: &self), frames: Int.random(in: 1...4, using: &self))
     case ..<43: return .cancelEncode(afterMicroseconds: Int.random(in: 0...500, using: &self))
-    case ..<48: return .changeBitrate(Int.random(in: 200_000...2_000_000, using: &self))
+    case ..<48: return .update(settings())
     case ..<54: return .borrowBuffer
     case ..<57: return .giveBufferBack
     case ..<62: return .encodeBorrowed
-    case ..<72: return .drain
+    case ..<69: return .drain
+    case ..<73:
+      return .reconfigure(
+        pick([Harness.size, VideoSize(width: 640, height: 368), VideoSize(width: 176, height: 144)]
+        ),
+        pick([.i420, .nv12]))
     case ..<76: return .pauseReader(milliseconds: Int.random(in: 1...100, using: &self))
     case ..<92: return .inject(fault())
     case ..<95: return .removeFaults
     default: return .reopen(drained: chance(1, in: 2))
     }
+  }
+
+  private mutating func settings() -> DynamicSettings {
+    let bitrate = Int.random(in: 200_000...1_000_000, using: &self)
+    var settings = DynamicSettings(mayDrain: chance(1, in: 2))
+    switch Int.random(in: 0..<5, using: &self) {
+    case 0: settings.bitrate = bitrate
+    case 1: settings.frameRate = Rational(Int.random(in: 5...50, using: &self))
+    case 2: settings.keyFrameInterval = Int.random(in: 1...30, using: &self)
+    case 3:
+      let minimum = Int.random(in: 10...30, using: &self)
+      settings.quantizer = QuantizerRange(minimum: minimum, maximum: minimum + 20)
+    default:
+      settings.rateControl = pick([
+        .constant(bitrate: bitrate), .variable(bitrate: bitrate, peak: 2 * bitrate),
+      ])
+    }
+    return settings
   }
 
   private mutating func fault() -> VirtualDevice.Fault {
@@ -115,5 +159,15 @@ extension SeededGenerator {
     let error = pick([EIO, ENODEV, EINTR, EAGAIN, EBUSY, ENOMEM, EINVAL])
     let times = chance(1, in: 8) ? Int.max : Int.random(in: 1...50, using: &self)
     return .failing(request, with: Errno(rawValue: error), at: index, times: times)
+  }
+}
+
+extension FrameRateReduction.Tuning {
+  /// Changes that come within a random run.
+  fileprivate static var quick: Self {
+    var tuning = Self()
+    tuning.settling = .milliseconds(10)
+    tuning.recovery = .milliseconds(50)
+    return tuning
   }
 }

@@ -10,13 +10,14 @@ struct RandomOutcome: Hashable, Sendable {
   var faults = 0
   var frames = 0
   var failedSessions = 0
+  var recoveries = 0
 }
 
 /// Carries a random plan out and says what was not as it must always be.
 ///
 /// Whatever the device does: every call ends in time, no frame is without a fate, and a session
 /// fails of nothing but a fault that may end it.
-struct RandomRun<Codec: CodecTag> {
+struct RandomRun {
   private let plan: RandomPlan
   private let device: VirtualDevice
   private let limiter = HangLimiter()
@@ -28,15 +29,18 @@ struct RandomRun<Codec: CodecTag> {
 
   /// One encoder from its opening to its end.
   private struct Session {
-    let encoder: V4L2VideoEncoder<Codec>
-    let account: FrameAccount
-    let reader: Task<Void, Never>
+    let subject: RandomSubject
     var loans: [LentBuffer] = []
     /// Whether it met a fault that may end it.
     var mayFail: Bool
+    /// Whether buffers were exchanged, so that loans of before are good for nothing.
+    var hasNewBuffers = false
     var orderIsKnown = true
     /// Whether no frame can be inside the device.
     var isDrained = true
+
+    var encoder: any VideoEncoder { subject.encoder }
+    var account: FrameAccount { subject.account }
   }
 
   /// How long a call may take that ends by the deadlines of the plan, on a machine with much to do.
@@ -88,9 +92,13 @@ struct RandomRun<Codec: CodecTag> {
     case .encodeAtOnce(let callers, let frames): try await encodeAtOnce(callers, frames)
     case .cancelEncode(let microseconds):
       try await encode(cancelledAfter: .microseconds(microseconds))
-    case .changeBitrate(let bitrate):
-      try await call("changing the bitrate") { encoder in
-        _ = try await encoder.update(DynamicSettings(bitrate: bitrate))
+    case .update(let settings):
+      try await call("changing settings") { _ = try await $0.update(settings) }
+    case .reconfigure(let size, let format):
+      session?.hasNewBuffers = true
+      // Some drivers change nothing but when they are opened, or wait for their buffers.
+      try await call("reconfiguring", mayBe: [.unsupported, .buffersLent]) { encoder in
+        try await encoder.changeInput(size: size, format: format)
       }
     case .borrowBuffer: try await borrow()
     case .giveBufferBack:
@@ -113,24 +121,20 @@ struct RandomRun<Codec: CodecTag> {
   // MARK: - Opening and closing
 
   private mutating func open() async throws {
-    let account = FrameAccount()
-    let encoder: V4L2VideoEncoder<Codec>
+    let subject: RandomSubject
     do {
-      encoder = try await opened(account)
+      subject = try await opened()
     } catch let error as EncoderError {
       if !isHarmed { outcome.violations.append("opening failed without a reason: \(error)") }
       removeFaults()
-      encoder = try await opened(account)
+      subject = try await opened()
     }
-    session = Session(
-      encoder: encoder, account: account, reader: account.read(encoder.packets),
-      mayFail: isHarmed)
+    session = Session(subject: subject, mayFail: isHarmed)
   }
 
-  private func opened(_ account: FrameAccount) async throws -> V4L2VideoEncoder<Codec> {
+  private func opened() async throws -> RandomSubject {
     try await withDeadline(Self.patience, "opening") { [plan, device] in
-      try await V4L2VideoEncoder<Codec>.open(
-        plan.configuration, on: .virtual(device), observer: account.observer)
+      try await RandomSubject.open(plan, on: device)
     }
   }
 
@@ -139,9 +143,12 @@ struct RandomRun<Codec: CodecTag> {
     self.session = nil
     let (encoder, account) = (session.encoder, session.account)
     try await withDeadline(Self.patience, "closing") { await encoder.close() }
-    try await withDeadline(Self.patience, "the reader's end") { await session.reader.value }
+    outcome.violations += try await withDeadline(Self.patience, "the reader's end") {
+      await session.subject.readToTheEnd()
+    }
     for loan in session.loans { loan.giveBack() }
     if account.failure != nil { outcome.failedSessions += 1 }
+    outcome.recoveries += encoder.statistics.recoveries
     if let failure = account.failure, !session.mayFail {
       outcome.violations.append("a session failed without a reason: \(failure)")
     }
@@ -155,8 +162,8 @@ struct RandomRun<Codec: CodecTag> {
   /// Makes a call of the encoder, which has to end in time; false when it failed.
   @discardableResult
   private mutating func call(
-    _ what: String, mayBe expected: EncoderError.Code? = nil,
-    _ body: @escaping @concurrent @Sendable (V4L2VideoEncoder<Codec>) async throws -> Void
+    _ what: String, mayBe expected: Set<EncoderError.Code> = [],
+    _ body: @escaping @concurrent @Sendable (any VideoEncoder) async throws -> Void
   ) async throws -> Bool {
     guard let session else { return false }
     do {
@@ -164,10 +171,10 @@ struct RandomRun<Codec: CodecTag> {
       return true
     } catch let error as EncoderError {
       let isFull = error.code == .wouldBlock && plan.configuration.admission != .wait
-      if !session.mayFail, error.code != expected, !isFull {
+      if !session.mayFail, !expected.contains(error.code), !isFull {
         outcome.violations.append("\(what) failed without a reason: \(error)")
       }
-      if !session.encoder.isRunning { try await close() }
+      if session.encoder.statistics.hasEnded { try await close() }
       return false
     }
   }
@@ -182,7 +189,7 @@ struct RandomRun<Codec: CodecTag> {
     guard let account = session?.account else { return }
     let time = takeTime()
     // Not every driver makes key frames on demand.
-    try await call("encoding", mayBe: isKeyFrame ? .unsupported : nil) { encoder in
+    try await call("encoding", mayBe: isKeyFrame ? [.unsupported] : []) { encoder in
       try await account.encode(time, with: encoder, asKeyFrame: isKeyFrame)
     }
   }
@@ -204,7 +211,7 @@ struct RandomRun<Codec: CodecTag> {
   private mutating func encode(cancelledAfter delay: Duration) async throws {
     guard let account = session?.account else { return }
     let time = takeTime()
-    try await call("encoding and being cancelled", mayBe: .cancelled) { encoder in
+    try await call("encoding and being cancelled", mayBe: [.cancelled]) { encoder in
       let caller = Task { try await account.encode(time, with: encoder) }
       try await Task.sleep(for: delay)
       caller.cancel()
@@ -228,7 +235,10 @@ struct RandomRun<Codec: CodecTag> {
     guard let session, let loan = session.loans.first else { return }
     self.session?.loans.removeFirst()
     let time = takeTime()
-    try await call("encoding a borrowed buffer") { encoder in
+    let isOld = session.hasNewBuffers
+    // It passes the frames that wait for a buffer.
+    if case .dropOldest = plan.configuration.admission { self.session?.orderIsKnown = false }
+    try await call("encoding a borrowed buffer", mayBe: isOld ? [.invalidFrame] : []) { encoder in
       try await session.account.note(time) { try await loan.encode(time, with: encoder) }
     }
   }
@@ -238,7 +248,9 @@ struct RandomRun<Codec: CodecTag> {
     guard try await call("draining", { try await $0.drain() }) else { return }
     self.session?.isDrained = true
     let statistics = session.encoder.statistics
-    if statistics.framesIn != statistics.packetsOut + statistics.framesSkipped {
+    let missing = statistics.framesIn - statistics.packetsOut - statistics.framesSkipped
+    // Of the lost pictures, only those that an encoder had taken count among the frames.
+    if !(0...statistics.framesLost).contains(missing) {
       outcome.violations.append("frames are missing after a drain: \(statistics)")
     }
   }

@@ -5,15 +5,18 @@ import V4L2Encoder
 
 /// Random operations on random drivers with random faults.
 ///
-/// `V4L2ENC_SEED` repeats the run of one seed; `V4L2ENC_SOAK=1` makes 500 runs that were never
-/// made before.
+/// `V4L2ENC_SEED` repeats the run of one seed, `V4L2ENC_SEEDS` makes so many runs from it on;
+/// `V4L2ENC_SOAK=1` makes 500 runs that were never made before.
 @Suite(.timeLimit(.minutes(60))) struct RandomRunTests {
   /// The seeds of this run: always the same ones, so that a failure is of the change.
   private static var seeds: [UInt64] {
     let environment = ProcessInfo.processInfo.environment
-    if let seed = environment["V4L2ENC_SEED"].flatMap(UInt64.init) { return [seed] }
-    guard environment["V4L2ENC_SOAK"] == "1" else { return Array(1...25) }
-    return (0..<500).map { soakSeed + $0 }
+    let first = environment["V4L2ENC_SEED"].flatMap(UInt64.init)
+    let isSoak = environment["V4L2ENC_SOAK"] == "1"
+    let count =
+      environment["V4L2ENC_SEEDS"].flatMap(UInt64.init) ?? (first != nil ? 1 : isSoak ? 500 : 25)
+    let start = first ?? (isSoak ? soakSeed : 1)
+    return (0..<max(1, count)).map { start + $0 }
   }
 
   private static let soakSeed = UInt64(Date().timeIntervalSince1970) * 1000
@@ -26,33 +29,31 @@ import V4L2Encoder
     ) {
       let watch = RunWatch()
       // The first run makes what the runtime keeps for ever.
-      _ = try await Self.outcome(of: RandomPlan(seed: 0))
+      _ = try await RandomRun.outcome(of: RandomPlan(seed: 0))
       let before = ProcessResources.now
       var all = RandomOutcome()
       for seed in Self.seeds {
         let plan = RandomPlan(seed: seed)
         watch.runStarts(plan)
-        var outcome = try await Self.outcome(of: plan)
+        var outcome = try await RandomRun.outcome(of: plan)
         if await !Self.returns(to: before) {
           outcome.violations.append("held: \(ProcessResources.now), before: \(before)")
         }
-        #expect(outcome.violations == [], "\(plan)")
+        // What a child process records of an issue does not reach the log.
+        for violation in outcome.violations { print("\(violation), in\n\(plan)") }
+        #expect(outcome.violations == [])
         all.faults += outcome.faults
         all.frames += outcome.frames
         all.failedSessions += outcome.failedSessions
+        all.recoveries += outcome.recoveries
       }
       print("\(Self.seeds.count) runs from seed \(Self.seeds[0]): \(all)")
       #expect(all.frames > 0)
-      #expect(Self.seeds.count == 1 || (all.faults > 0 && all.failedSessions > 0))
+      // As few as `make test` makes have met all of that.
+      #expect(
+        Self.seeds.count < 25 || (all.faults > 0 && all.failedSessions > 0 && all.recoveries > 0))
     }
     if let result { print(String(decoding: result.standardOutputContent, as: UTF8.self)) }
-  }
-
-  private static func outcome(of plan: RandomPlan) async throws -> RandomOutcome {
-    switch plan.codec {
-    case .hevc: try await RandomRun<HEVC>.outcome(of: plan)
-    default: try await RandomRun<H264>.outcome(of: plan)
-    }
   }
 
   /// Whether everything is given back within some time: devices are closed behind the callers' backs.
@@ -80,7 +81,8 @@ private final class RunWatch: Sendable {
         DeviceThread.sleep(.seconds(1))
         guard let (plan, since) = latest.withLock({ $0 }), MonotonicTime.now - since > .seconds(240)
         else { continue }
-        Issue.record("a run does not end: \(plan)")
+        print("a run does not end: \(plan)")
+        fflush(nil)
         exit(EXIT_FAILURE)
       }
     }

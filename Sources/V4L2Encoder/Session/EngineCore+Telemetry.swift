@@ -68,6 +68,17 @@ extension EngineCore {
       byteCount: byteCount, duration: frame.duration, latency: latency, inDevice: inDevice)
   }
 
+  /// Takes back that a packet was counted: the encoder has ended, so nobody can read it.
+  mutating func uncount(_ unit: AccessUnit) {
+    let byteCount = unit.data.byteCount
+    statistics.packetsOut -= 1
+    statistics.bytesOut -= byteCount
+    if unit.isKeyFrame {
+      statistics.keyFrames -= 1
+      statistics.keyFrameBytes -= byteCount
+    }
+  }
+
   /// Counts a frame of which no packet came.
   mutating func countSkipped(_ frame: PendingFrames.Frame) {
     statistics.framesSkipped += 1

@@ -141,7 +141,11 @@ extension EngineLoop {
     if isCorrupt {
       engine.observer.event?(.corruptPacket(presentationTime: packet.presentationTime))
     }
-    if engine.mailbox.deliver(packet) { engine.observer.frameLeft?(packet.presentationTime) }
+    guard engine.mailbox.deliver(packet) else {
+      engine.core.withLock { $0.uncount(unit) }
+      return
+    }
+    engine.observer.frameLeft?(packet.presentationTime)
   }
 
   mutating func reportStreamSize() {
