@@ -2,13 +2,16 @@
 # Runs tests under sanitizers of the compiler.
 #
 #   test-sanitize.sh [thread|address [FILTER]]   the tests, under both or one; FILTER as of `swift test`
-#   test-sanitize.sh command                     v4l2enc alone under the thread sanitizer, which is
-#                                                built in a fraction of the time
+#   test-sanitize.sh sessions                    v4l2enc, and the tests of sessions that share most
+#                                                between threads, under the thread sanitizer
+#   test-sanitize.sh build                       what both of these need for the thread sanitizer
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What runs in the test's own process: a sanitizer does not see into others.
 filter=${2:-'^(TestSupportTests|V4L2EncoderTests|VirtualDeviceTests|EncoderSessionTests|ConformanceTests)[.]'}
+# Of these, what shares most between threads and takes little time.
+sessions='^EncoderSessionTests[.](SessionTests|AdmissionTests|BroadcastTests|CallerTests|EndingTests|LoanTests|MailboxTests|RandomRunTests|RecoveryEndingTests|RecoveryTests|SettingsTests|SimulcastTests|TelemetryTests|ZeroCopyTests)/'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -34,10 +37,14 @@ judge() {
   fi
 }
 
-run_tests() {
-  local status=0
+build_tests() {
   step "build for the $1 sanitizer"
   swift build --build-tests "${@:2}"
+}
+
+run_tests() {
+  local status=0
+  build_tests "$@"
   step "tests under the $1 sanitizer"
   timeout --kill-after=10 3600 swift test --skip-build --no-parallel "${@:2}" --filter "$filter" ||
     status=$?
@@ -51,9 +58,11 @@ case "${1:-both}" in
     ;;
   thread) run_tests thread "${thread[@]}" ;;
   address) run_tests address "${address[@]}" ;;
-  command)
-    step "build v4l2enc for the thread sanitizer"
-    swift build --product v4l2enc "${thread[@]}"
+  build) build_tests thread "${thread[@]}" ;;
+  sessions)
+    filter=$sessions
+    export V4L2ENC_SEEDS=5
+    run_tests thread "${thread[@]}"
     # One that follows the documentation, one without a stop command, one without times.
     for driver in virtual virtual:coda virtual:nvidia virtual:rkmpp; do
       step "v4l2enc on $driver"
@@ -65,7 +74,7 @@ case "${1:-both}" in
     done
     ;;
   *)
-    printf '%s: thread, address or command\n' "$1" >&2
+    printf '%s: thread, address, sessions or build\n' "$1" >&2
     exit 64 # EX_USAGE
     ;;
 esac

@@ -29,12 +29,15 @@ without_kernel() {
 work=$(mktemp -d)
 kernel_setup=
 other_builds=
+session_tests=
+end_tree() {
+  local child
+  for child in $(pgrep -P "$1"); do end_tree "$child"; done
+  kill "$1" 2>/dev/null || true
+}
 finish() {
-  if [ -n "$kernel_setup" ]; then kill "$kernel_setup" 2>/dev/null || true; fi
-  if [ -n "$other_builds" ]; then
-    pkill -P "$other_builds" 2>/dev/null || true
-    kill "$other_builds" 2>/dev/null || true
-  fi
+  local job
+  for job in $kernel_setup $other_builds $session_tests; do end_tree "$job"; done
   rm -rf "$work"
 }
 trap finish EXIT
@@ -59,32 +62,45 @@ swift format lint --strict --parallel --recursive Sources Tests Benchmarks Examp
 step "build, warnings are errors"
 swift build --build-tests "${strict[@]}"
 
-# Builds of the same sources in other ways, while the tests mostly wait.
+# The same sources built in other ways while the tests mostly wait, and then v4l2enc and the tests
+# of sessions under the thread sanitizer; the whole suite under both is `make test-sanitize`.
 build_otherwise() {
-  renice -n 19 -p "$BASHPID" >/dev/null
-  # The tests themselves take three times as long there: `make test-sanitize`.
-  Scripts/test-sanitize.sh command
+  nice -n 19 Scripts/test-sanitize.sh build
   step "build without the GPL codec"
-  swift build --disable-default-traits --scratch-path .build/without-traits "${strict[@]}" \
-    --product v4l2enc
+  nice -n 19 swift build --disable-default-traits --scratch-path .build/without-traits \
+    "${strict[@]}" --product v4l2enc
   if ldd .build/without-traits/debug/v4l2enc | grep libx265; then
     printf 'v4l2enc without the trait VirtualCodecs is linked to x265\n' >&2
     return 1
   fi
+  Scripts/test-sanitize.sh sessions
 }
 build_otherwise </dev/null >"$work/other-builds" 2>&1 &
 other_builds=$!
 
 step "tests"
-log=$work/tests
+bundle=$(swift build --show-bin-path)/swift-v4l2-encoderPackageTests.xctest
+# One after the other, since hundreds at once on two cores would miss their own deadlines; but most
+# of them wait, so there are two such runs beside each other. The limit is for one that hangs itself.
+run_tests() {
+  local status=0
+  timeout --kill-after=10 1500 "$bundle" --testing-library swift-testing --no-parallel "$@" 2>&1 ||
+    status=$?
+  if [ "$status" -eq 124 ]; then printf 'error: the tests took longer than 1500 s\n'; fi
+  return "$status"
+}
+sessions='^EncoderSessionTests[.]'
+run_tests --filter "$sessions" </dev/null >"$work/session-tests" &
+session_tests=$!
 status=0
-# One after the other: hundreds at once on two cores would miss their own deadlines, and little is
-# won, since most of them wait for other processes. The limit is for a runner that hangs itself.
-timeout --kill-after=10 1500 swift test --no-parallel "${strict[@]}" 2>&1 | tee "$log" || status=$?
-if [ "$status" -eq 124 ]; then printf 'swift test took longer than 1500 s\n' >&2; fi
+run_tests --skip "$sessions" | tee "$work/other-tests" || status=$?
+step "tests of sessions, which ran beside the others"
+wait "$session_tests" || status=$?
+session_tests=
+cat "$work/session-tests"
 if [ "$status" -ne 0 ]; then
   printf '\n== failed tests\n'
-  grep -E '^✘|error:' "$log" | tail -n 40 || true
+  grep -hE '✘|error:' "$work/other-tests" "$work/session-tests" | tail -n 40 || true
   exit "$status"
 fi
 
@@ -101,7 +117,7 @@ if [ -n "$kernel_setup" ]; then
   Scripts/kernel/test.sh --built
 fi
 
-step "v4l2enc under the thread sanitizer, and without the GPL codec"
+step "sessions under the thread sanitizer, and v4l2enc without the GPL codec"
 status=0
 wait "$other_builds" || status=$?
 other_builds=
@@ -112,4 +128,4 @@ step "examples"
 Scripts/examples.sh
 
 step "all passed"
-grep -E '(Test run with|Executed) .* tests?' "$log" | tail -n 2
+grep -hE 'Test run with .* tests?' "$work/other-tests" "$work/session-tests"
