@@ -3,47 +3,49 @@
 import collections
 import os
 import re
-import statistics
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clients import FRAME_BYTES, Client, ClientFailed
 
 
 @dataclass
 class Speed:
-    """Medians over all rounds, and the spread of the steady CPU time."""
+    """What each round found."""
 
-    cpu: float  # per frame, whole run
-    steady_cpu: float  # per frame, without start and end
-    lowest: float
-    highest: float
-    rate: float  # frames per second, whole run
     packet: float  # encoded bytes per frame
+    cpu: list = field(default_factory=list)  # per frame, whole run
+    steady_cpu: list = field(default_factory=list)  # per frame, without start and end
+    rate: list = field(default_factory=list)  # frames per second, whole run
 
 
-def speeds(clients, rounds, few, many, output):
+def read_through(path):
+    """Reads a file, so that the page cache holds it: a busy machine drops it within a minute."""
+    buffer = bytearray(1 << 20)
+    with open(path, "rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+
+
+def speeds(clients, rounds, few, many, source, output):
     """Runs all clients in turn, so that what disturbs the machine disturbs all of them.
 
     The steady cost is the difference between a long and a short run: starting a program costs
-    as much as hundreds of frames.
+    as much as hundreds of frames. One more run, whose output is kept, shows what comes out.
     """
-    runs = {client.name: [] for client in clients}
+    result = {
+        client.name: Speed(client.run(few, output).size / few) for client in clients}
     for number in range(rounds):
         for client in clients:
-            short = client.run(few, output)
-            long = client.run(many, output)
-            runs[client.name].append((short, long))
+            read_through(source)
+            short = client.run(few, os.devnull)
+            long = client.run(many, os.devnull)
+            speed = result[client.name]
+            speed.cpu.append(long.cpu / many)
+            speed.steady_cpu.append((long.cpu - short.cpu) / (many - few))
+            speed.rate.append(many / long.wall)
             print(f"  round {number + 1}: {client.name}: {long.cpu:.3f} s CPU, "
                   f"{many / long.wall:.0f} fps", flush=True)
-    result = {}
-    for name, pairs in runs.items():
-        steady = [(long.cpu - short.cpu) / (many - few) for short, long in pairs]
-        result[name] = Speed(
-            cpu=statistics.median(long.cpu / many for _, long in pairs),
-            steady_cpu=statistics.median(steady), lowest=min(steady), highest=max(steady),
-            rate=statistics.median(many / long.wall for _, long in pairs),
-            packet=statistics.median(long.size / many for _, long in pairs))
     return result
 
 
@@ -131,13 +133,22 @@ def inside(program, device):
     return found
 
 
+@dataclass
+class Resident:
+    """Resident memory of a process in KiB."""
+
+    own: int  # heap, stacks, code
+    shared: int  # the device's buffers, as far as they were ever touched
+
+
 def resident(pid):
-    """Resident bytes of a process."""
+    """The resident memory of a process."""
     with open(f"/proc/{pid}/status") as status:
-        for line in status:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    raise ClientFailed(f"process {pid} has no memory any more")
+        sizes = {name: int(rest.split()[0]) for name, rest in
+                 (line.split(":") for line in status if line.startswith("Rss"))}
+    if not sizes:
+        raise ClientFailed(f"process {pid} has no memory any more")
+    return Resident(sizes["RssAnon"] + sizes["RssFile"], sizes["RssShmem"])
 
 
 def memory(client: Client, samples, output):

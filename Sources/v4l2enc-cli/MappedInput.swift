@@ -6,6 +6,7 @@ internal import V4L2Encoder
   private let file: OpenFile
   private let name: String
   private let memory: FrameMemory
+  private let pages: MappingGuard
   private let stop: StopRequest
   // Where the file is mapped; the mapping lives as long as `memory`.
   private nonisolated(unsafe) let start: UnsafeRawPointer
@@ -24,14 +25,20 @@ internal import V4L2Encoder
   init?(_ file: OpenFile, name: String, size: Int, position: Int, stop: StopRequest) {
     let mapping = unsafe mmap(nil, size, PROT_READ, MAP_SHARED, file.descriptor, 0)
     guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else { return nil }
-    unsafe madvise(mapping, size, MADV_SEQUENTIAL)
     let address = UInt(bitPattern: mapping)
+    guard let pages = MappingGuard(start: address, byteCount: size) else {
+      unsafe munmap(mapping, size)
+      return nil
+    }
+    unsafe madvise(mapping, size, MADV_SEQUENTIAL)
     self.file = file
     self.name = name
+    self.pages = pages
     self.stop = stop
     unsafe self.start = UnsafeRawPointer(mapping)
     self.position = Locked(Position(next: position))
     unsafe self.memory = FrameMemory(unsafeStart: UnsafeRawPointer(mapping), byteCount: size) {
+      pages.end()
       unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), size)
     }
   }
@@ -43,7 +50,7 @@ internal import V4L2Encoder
   func startsWith(_ bytes: [UInt8]) throws(CommandError) -> Bool {
     let next = position.withLock { $0.next }
     guard memory.byteCount - next >= bytes.count else { return false }
-    try checkLength(next + bytes.count)
+    try check(next + bytes.count)
     return unsafe bytes.withUnsafeBytes { wanted in
       unsafe wanted.elementsEqual(
         UnsafeRawBufferPointer(start: start + next, count: bytes.count))
@@ -55,7 +62,7 @@ internal import V4L2Encoder
     let next = position.withLock { $0.next }
     let count = min(limit, memory.byteCount - next)
     guard count > 0 else { return .end }
-    try checkLength(next + count)
+    try check(next + count)
     guard let end = unsafe memchr(start + next, 0x0a, count) else { return .unterminated }
     let length = unsafe UnsafeRawPointer(end) - (start + next)
     position.withLock { $0.next = next + length + 1 }
@@ -66,26 +73,35 @@ internal import V4L2Encoder
     if stop.isRaised { return .stopped }
     let next = position.withLock { $0.next }
     let left = memory.byteCount - next
-    guard left > 0 else { return .end }
+    guard left > 0 else {
+      try check(0)
+      return .end
+    }
     guard left >= byteCount else {
       position.withLock { $0.next = memory.byteCount }
       return .truncated(left)
     }
-    try checkLength(next + byteCount)
+    try check(next + byteCount)
     position.withLock { $0.next = next + byteCount }
     releaseBehind(next)
     return .whole(memory, offset: next)
   }
 
-  /// Reading a mapping beyond the file's end raises SIGBUS, so a file that shrinks is noticed.
-  private func checkLength(_ end: Int) throws(CommandError) {
-    guard Int(file.information.st_size) >= end else {
-      throw CommandError(.inputOutput, "\(name) became shorter while it was read")
-    }
+  /// Notices that the file ends before `end`, or that it lost bytes before they were read.
+  private func check(_ end: Int) throws(CommandError) {
+    let size = Int(file.information.st_size)
+    let isTorn = pages.isTorn
+    guard size < end || isTorn else { return }
+    let happening =
+      size < memory.byteCount
+      ? "\(name) became shorter while it was read"
+      : "reading \(name): \(Errno(rawValue: EIO).text)"
+    let damage = isTorn ? "; the last frame that was read from it is damaged" : ""
+    throw CommandError(.inputOutput, happening + damage)
   }
 
   private func releaseBehind(_ end: Int) {
-    let page = 4096
+    let page = MappingGuard.pageSize
     let range = position.withLock { position -> Range<Int>? in
       let aligned = end / page * page
       guard aligned - position.released >= Self.window else { return nil }

@@ -50,6 +50,53 @@ import Testing
     ) { try input.frame(byteCount: 10_000) }
   }
 
+  /// Between the look at the length and the reading of the bytes, a frame may wait for the device.
+  @Test func aFrameThatShrinksInTheHandIsZeroAndNoticed() throws {
+    let (input, path) = try open([UInt8](repeating: 1, count: 40_000))
+    guard case .whole(let memory, 0) = try input.frame(byteCount: 20_000) else {
+      Issue.record("no frame")
+      return
+    }
+    #expect(truncate(path, 4096) == 0)
+    let bytes = memory.bytes
+    #expect(bytes.unsafeLoad(fromByteOffset: 4095, as: UInt8.self) == 1)
+    #expect(bytes.unsafeLoad(fromByteOffset: 19_999, as: UInt8.self) == 0)
+    let message =
+      "\(path) became shorter while it was read; the last frame that was read from it is damaged"
+    #expect(throws: CommandError(.inputOutput, message)) { try input.frame(byteCount: 20_000) }
+  }
+
+  @Test func theLastFrameThatShrinksInTheHandIsNoticed() throws {
+    let (input, path) = try open([UInt8](repeating: 1, count: 20_000))
+    guard case .whole(let memory, 0) = try input.frame(byteCount: 20_000) else {
+      Issue.record("no frame")
+      return
+    }
+    #expect(truncate(path, 0) == 0)
+    #expect(memory.bytes.unsafeLoad(fromByteOffset: 0, as: UInt8.self) == 0)
+    #expect(throws: CommandError.self) { try input.frame(byteCount: 20_000) }
+  }
+
+  /// A frame waits for the encoder most of the time, also when the file shrinks.
+  @Test func encodingAFileThatShrinksEndsWithOneLine() async throws {
+    let clip = try directory.write([], to: "shrinking.yuv")
+    // No bytes on the disk, and more frames than can be encoded before it is noticed.
+    #expect(truncate(clip, 1280 * 720 * 3 / 2 * 2000) == 0)
+    let stream = directory.file("shrinking.h264")
+    let run = try Subprocess(
+      builtBinary(named: "v4l2enc"),
+      ["encode", clip, "--size", "1280x720", "--device", "virtual", "-o", stream, "--quiet"])
+    try await eventually(within: .seconds(30), "there is output") {
+      FileManager.default.contents(atPath: stream)?.isEmpty == false
+    }
+    #expect(truncate(clip, 100_000) == 0)
+    let result = try await run.wait()
+    #expect(result.exitCode == 74, "\(result.errorText)")
+    #expect(result.errorText.contains("\(clip) became shorter while it was read"))
+    let errors = result.errorText.split(separator: "\n").filter { $0.contains("error: ") }
+    #expect(errors.count == 1, "\(result.errorText)")
+  }
+
   @Test func linesEndWhereTheySay() throws {
     let (input, _) = try open(Array("one\n\nthree".utf8))
     #expect(try input.line(limit: 10) == .line(Array("one".utf8)))
