@@ -27,6 +27,24 @@ struct CameraTests {
     await source.close()
   }
 
+  @Test("pictures that begin behind something else in their buffer are read from there on")
+  func dataOffset() async throws {
+    let camera = TestCamera(.nv12, dataOffset: 128)
+    let source = try await stage.open(camera)
+    var frames = source.frames.makeAsyncIterator()
+    camera.send(stage.picture(17))
+    // The bytes in front of it make up for those that the picture lacks.
+    camera.send(Array(stage.picture(33).dropLast(64)))
+    let frame = try await stage.next(&frames)
+    guard case .memory(_, let offset) = frame.frame.storage else {
+      throw TestSupportError("the frame is in a DMABUF")
+    }
+    #expect(offset == 128 && !frame.isCorrupt)
+    #expect(try stage.bytes(frame.frame)[offset...].starts(with: stage.picture(17)))
+    #expect(try await stage.next(&frames).isCorrupt)
+    await source.close()
+  }
+
   @Test("frames that the camera loses are counted before the next one")
   func lostFrames() async throws {
     let camera = TestCamera(.nv12)

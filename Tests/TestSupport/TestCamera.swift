@@ -50,10 +50,15 @@ package final class TestCamera: Transport {
   /// Whether the application chooses the size.
   package let isWebcam: Bool
   private let hasEvents: Bool
+  /// Where pictures start in their plane; nil for a driver with the single-planar API.
+  private let dataOffset: Int?
   private let state: Locked<State>
 
-  package init(_ format: PixelFormat, signal: Signal = .own, hasEvents: Bool = true) {
+  package init(
+    _ format: PixelFormat, signal: Signal = .own, hasEvents: Bool = true, dataOffset: Int? = nil
+  ) {
     self.format = format
+    self.dataOffset = dataOffset
     self.hasEvents = hasEvents
     if case .own = signal { isWebcam = true } else { isWebcam = false }
     var state = State(signal: signal)
@@ -91,9 +96,10 @@ package final class TestCamera: Transport {
       guard state.isStreaming, !state.queued.isEmpty else { return }
       let index = state.queued.removeFirst()
       let start = UnsafeMutableRawPointer(bitPattern: state.buffers[index])
-      let count = min(bytes.count, state.bufferLength)
+      let count = min(bytes.count, state.bufferLength - (dataOffset ?? 0))
       bytes.withUnsafeBytes { source in
-        if let bytes = source.baseAddress { start?.copyMemory(from: bytes, byteCount: count) }
+        guard let bytes = source.baseAddress else { return }
+        start?.advanced(by: dataOffset ?? 0).copyMemory(from: bytes, byteCount: count)
       }
       state.filled.append(
         Filled(index: index, byteCount: count, flags: flags, sequence: state.sequence))
@@ -181,9 +187,9 @@ package final class TestCamera: Transport {
 
   private func queryCapabilities(_ argument: UnsafeMutableRawPointer) -> Int32 {
     let raw = argument.assumingMemoryBound(to: v4l2_capability.self)
-    raw.pointee.capabilities =
-      UInt32(V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING) | UInt32(V4L2_CAP_DEVICE_CAPS)
-    raw.pointee.device_caps = UInt32(V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING)
+    let kind = dataOffset == nil ? V4L2_CAP_VIDEO_CAPTURE : V4L2_CAP_VIDEO_CAPTURE_MPLANE
+    raw.pointee.device_caps = UInt32(kind | V4L2_CAP_STREAMING)
+    raw.pointee.capabilities = raw.pointee.device_caps | UInt32(V4L2_CAP_DEVICE_CAPS)
     return 0
   }
 
@@ -216,7 +222,20 @@ package final class TestCamera: Transport {
     // Enough for any format of these tests.
     pix.sizeimage = UInt32(state.size.width * state.size.height * 2 + 4096)
     pix.bytesperline = UInt32(format.info?.planes[0].rowBytes(width: state.size.width) ?? 0)
-    raw.pointee.fmt.pix = pix
+    guard dataOffset != nil else {
+      raw.pointee.fmt.pix = pix
+      return 0
+    }
+    var planar = v4l2_pix_format_mplane()
+    planar.width = pix.width
+    planar.height = pix.height
+    planar.pixelformat = pix.pixelformat
+    planar.field = pix.field
+    planar.colorspace = pix.colorspace
+    planar.num_planes = 1
+    planar.plane_fmt.0.sizeimage = pix.sizeimage
+    planar.plane_fmt.0.bytesperline = pix.bytesperline
+    raw.pointee.fmt.pix_mp = planar
     return 0
   }
 
@@ -260,8 +279,15 @@ package final class TestCamera: Transport {
       return 0
     case CV4L2_VIDIOC_QUERYBUF:
       let raw = argument.assumingMemoryBound(to: v4l2_buffer.self)
-      raw.pointee.length = UInt32(state.bufferLength)
-      raw.pointee.m.offset = raw.pointee.index * 4096
+      let (length, offset) = (UInt32(state.bufferLength), raw.pointee.index * 4096)
+      if dataOffset == nil {
+        raw.pointee.length = length
+        raw.pointee.m.offset = offset
+      } else {
+        raw.pointee.length = 1
+        raw.pointee.m.planes[0].length = length
+        raw.pointee.m.planes[0].m.mem_offset = offset
+      }
       return 0
     case CV4L2_VIDIOC_QBUF:
       if state.hasFailed { return -EIO }
@@ -294,7 +320,13 @@ package final class TestCamera: Transport {
     let next = state.filled.removeFirst()
     let raw = argument.assumingMemoryBound(to: v4l2_buffer.self)
     raw.pointee.index = UInt32(next.index)
-    raw.pointee.bytesused = UInt32(next.byteCount)
+    if let dataOffset {
+      // What is used includes what is in front of the picture (struct v4l2_plane).
+      raw.pointee.m.planes[0].bytesused = UInt32(dataOffset + next.byteCount)
+      raw.pointee.m.planes[0].data_offset = UInt32(dataOffset)
+    } else {
+      raw.pointee.bytesused = UInt32(next.byteCount)
+    }
     raw.pointee.flags = UInt32(next.flags)
     raw.pointee.sequence = next.sequence
     raw.pointee.timestamp = timeval(tv_sec: 1, tv_usec: Int(next.sequence) * 40_000)

@@ -113,7 +113,7 @@ final class CaptureStream: Sendable {
 
   /// Whether the driver marked the picture as spoiled or filled only a part of it.
   func isCorrupt(_ buffer: DequeuedBuffer) -> Bool {
-    buffer.flags.contains(.error) || buffer.bytesUsed < leastBytes
+    buffer.flags.contains(.error) || buffer.bytesUsed - buffer.dataOffset < leastBytes
   }
 
   /// Makes a frame of a filled buffer; the buffer of any other outcome is to be given back.
@@ -136,12 +136,13 @@ final class CaptureStream: Sendable {
       let memory = mapped.lend { [weak self] in self?.giveBack(index) }
       return .frame(
         try VideoFrame(
-          format: format.format, size: format.size, memory: memory, planes: colorPlanes,
-          presentationTime: buffer.timestamp))
+          format: format.format, size: format.size, memory: memory, offset: buffer.dataOffset,
+          planes: colorPlanes, presentationTime: buffer.timestamp))
     case (.exported(let exported), .raw(let layout)):
       let planes = layout.planes.map { plane in
         DMABUFPlane(
-          descriptor: exported.descriptors[plane.memoryPlane], offset: plane.offset,
+          descriptor: exported.descriptors[plane.memoryPlane],
+          offset: plane.offset + buffer.dataOffset(ofPlane: plane.memoryPlane),
           bytesPerLine: plane.bytesPerLine)
       }
       return .frame(

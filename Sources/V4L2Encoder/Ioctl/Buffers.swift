@@ -137,6 +137,18 @@ package struct DequeuedBuffer: Sendable {
   package var bytesUsed: Int
   /// Where the first plane's payload starts.
   package var dataOffset: Int
+  /// Where those of the second and the third plane start; further ones have no picture.
+  package var laterDataOffsets = (0, 0)
+
+  /// Where the payload of a memory plane starts.
+  package func dataOffset(ofPlane plane: Int) -> Int {
+    switch plane {
+    case 0: dataOffset
+    case 1: laterDataOffsets.0
+    case 2: laterDataOffsets.1
+    default: 0
+    }
+  }
 }
 
 /// What a dequeue came back with; an errno that is no failure has a name here.
@@ -274,7 +286,8 @@ extension DeviceHandle {
       DequeuedBuffer(
         index: Int(flat.index), flags: BufferFlags(rawValue: flat.flags), sequence: flat.sequence,
         timestamp: flat.timestamp_microseconds, bytesUsed: Int(flat.planes.0.bytesused),
-        dataOffset: Int(flat.planes.0.data_offset)))
+        dataOffset: Int(flat.planes.0.data_offset),
+        laterDataOffsets: (Int(flat.planes.1.data_offset), Int(flat.planes.2.data_offset))))
   }
 
   /// Makes a plane of a driver's buffer a DMABUF; the caller owns the descriptor.
