@@ -47,39 +47,12 @@ import Testing
                                   one in this process
       --codec h264|hevc|fwht      Codec (default: from OUTPUT's suffix, else h264); fwht is that
                                   of the kernel's vicodec
-      --profile P                 baseline, constrained-baseline, main, high; HEVC: main
-      --level L|auto              Level, such as 4.1 (default: the lowest that fits)
-      --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
-                                  others; may be repeated
-      --recover N                 When the device fails, open it again, N times in a row at
-                                  most; no frame is lost
+    \(controls)
+    \(recovery)
 
-    Quality:
-      --preset live|recording|safe
-                                  A set of values, see below
-      -b, --bitrate RATE          Target, such as 4M or 500k (default: 0.1 bit per pixel, HEVC
-                                  0.07)
-      --peak-bitrate RATE         Peak of vbr (default: 1.5 times the bitrate)
-      --rate-control cbr|vbr|cq   Constant bitrate (default), variable bitrate, constant
-                                  quantizer
-      --qp N                      Quantizer of cq, 0 (best) to 51; implies cq
-      --init-qp N                 Quantizer of the first picture
-      --min-qp N                  Lowest quantizer allowed (default 10)
-      --max-qp N                  Highest quantizer allowed (default 51)
-      --gop N                     Pictures from key frame to key frame (default: 2 seconds)
+    \(quality)
 
-    Reports:
-      --save-pts FILE             Write presentation times, mkvmerge format v2
-      --stats FILE                Write a line of JSON per packet and per period
-      --trace FILE                Write every request to the device, and its answer, to this
-                                  file
-      --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
-                                  key=value
-      --stats-period SECONDS      How often --progress and --stats write (default: 0.5)
-      --no-progress               No status line (there is none without a terminal)
-      -q, --quiet                 Only warnings and errors
-      -v, --verbose               What was negotiated, and each control as asked and applied
-      -h, --help                  This text
+    \(reports)
 
     INPUT:
       FILE                        y4m, recognised by its first bytes, or raw frames, which need
@@ -87,20 +60,9 @@ import Testing
       -                           The same from standard input
       test:bars, test:motion      Built-in pictures (default 1280x720, 10 seconds)
 
-    Presets (any option given besides one wins):
-      live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers
-                                  at every IDR
-      recording                   VBR with a peak of 1.5 times the bitrate, High (HEVC: Main)
-      safe                        known stable on Rockchip, good for any driver: CBR, init QP
-                                  26, QP 10 to 51, GOP 30
+    \(presets)
 
-    Exit codes (sysexits.h):
-      0                           Done
-      64, 65, 66                  Wrong arguments; damaged input; no such input
-      69, 77                      No usable device; no permission
-      70, 71                      A defect; no memory
-      73, 74, 75                  Cannot create output; read, write or device error; timed out
-      129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); what was encoded is written
+    \(exitCodes)
 
     """
 
@@ -136,12 +98,8 @@ import Testing
                                   one in this process
       --codec h264|hevc|fwht      Codec (default: from OUTPUT's suffix, else h264); fwht is that
                                   of the kernel's vicodec
-      --profile P                 baseline, constrained-baseline, main, high; HEVC: main
-      --level L|auto              Level, such as 4.1 (default: the lowest that fits)
-      --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
-                                  others; may be repeated
-      --recover N                 When the device fails, open it again, N times in a row at
-                                  most; no frame is lost
+    \(controls)
+    \(recovery)
 
     Overload:
       --on-overrun wait|drop-newest|drop-oldest[:N]|fail
@@ -153,50 +111,16 @@ import Testing
       --reduce-rate               Encode every second frame, or third or fourth, while the
                                   encoder cannot keep up
 
-    Quality:
-      --preset live|recording|safe
-                                  A set of values, see below
-      -b, --bitrate RATE          Target, such as 4M or 500k (default: 0.1 bit per pixel, HEVC
-                                  0.07)
-      --peak-bitrate RATE         Peak of vbr (default: 1.5 times the bitrate)
-      --rate-control cbr|vbr|cq   Constant bitrate (default), variable bitrate, constant
-                                  quantizer
-      --qp N                      Quantizer of cq, 0 (best) to 51; implies cq
-      --init-qp N                 Quantizer of the first picture
-      --min-qp N                  Lowest quantizer allowed (default 10)
-      --max-qp N                  Highest quantizer allowed (default 51)
-      --gop N                     Pictures from key frame to key frame (default: 2 seconds)
+    \(quality)
 
-    Reports:
-      --save-pts FILE             Write presentation times, mkvmerge format v2
-      --stats FILE                Write a line of JSON per packet and per period
-      --trace FILE                Write every request to the device, and its answer, to this
-                                  file
-      --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
-                                  key=value
-      --stats-period SECONDS      How often --progress and --stats write (default: 0.5)
-      --no-progress               No status line (there is none without a terminal)
-      -q, --quiet                 Only warnings and errors
-      -v, --verbose               What was negotiated, and each control as asked and applied
-      -h, --help                  This text
+    \(reports)
 
     CAMERA is a node such as /dev/video0; v4l2enc capture without one lists the cameras.
     The frames keep the camera's times, relative to the first one.
 
-    Presets (any option given besides one wins):
-      live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers
-                                  at every IDR
-      recording                   VBR with a peak of 1.5 times the bitrate, High (HEVC: Main)
-      safe                        known stable on Rockchip, good for any driver: CBR, init QP
-                                  26, QP 10 to 51, GOP 30
+    \(presets)
 
-    Exit codes (sysexits.h):
-      0                           Done
-      64, 65, 66                  Wrong arguments; damaged input; no such input
-      69, 77                      No usable device; no permission
-      70, 71                      A defect; no memory
-      73, 74, 75                  Cannot create output; read, write or device error; timed out
-      129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); what was encoded is written
+    \(exitCodes)
 
     """
 
@@ -264,24 +188,9 @@ import Testing
       --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
                                   one in this process
       --codec h264|hevc|fwht      Codec (default: h264); fwht is that of the kernel's vicodec
-      --profile P                 baseline, constrained-baseline, main, high; HEVC: main
-      --level L|auto              Level, such as 4.1 (default: the lowest that fits)
-      --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
-                                  others; may be repeated
+    \(controls)
 
-    Quality:
-      --preset live|recording|safe
-                                  A set of values, see below
-      -b, --bitrate RATE          Target, such as 4M or 500k (default: 0.1 bit per pixel, HEVC
-                                  0.07)
-      --peak-bitrate RATE         Peak of vbr (default: 1.5 times the bitrate)
-      --rate-control cbr|vbr|cq   Constant bitrate (default), variable bitrate, constant
-                                  quantizer
-      --qp N                      Quantizer of cq, 0 (best) to 51; implies cq
-      --init-qp N                 Quantizer of the first picture
-      --min-qp N                  Lowest quantizer allowed (default 10)
-      --max-qp N                  Highest quantizer allowed (default 51)
-      --gop N                     Pictures from key frame to key frame (default: 2 seconds)
+    \(quality)
 
     Messages:
       --no-progress               No status line (there is none without a terminal)
@@ -295,12 +204,7 @@ import Testing
     memory and open files do not grow (in steps of 4 s and longer), that the board does not
     throttle, and that the kernel logs no defect.
 
-    Presets (any option given besides one wins):
-      live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers
-                                  at every IDR
-      recording                   VBR with a peak of 1.5 times the bitrate, High (HEVC: Main)
-      safe                        known stable on Rockchip, good for any driver: CBR, init QP
-                                  26, QP 10 to 51, GOP 30
+    \(presets)
 
     Exit codes:
       0                           Stable: every step was
@@ -312,5 +216,69 @@ import Testing
       129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); the journal goes on from
                                   there
 
+    """
+
+  // MARK: - What several pages have
+
+  private static let quality = """
+    Quality:
+      --preset live|recording|safe
+                                  A set of values, see below
+      -b, --bitrate RATE          Target, such as 4M or 500k (default: 0.1 bit per pixel, HEVC
+                                  0.07)
+      --peak-bitrate RATE         Peak of vbr (default: 1.5 times the bitrate)
+      --rate-control cbr|vbr|cq   Constant bitrate (default), variable bitrate, constant
+                                  quantizer
+      --qp N                      Quantizer of cq, 0 (best) to 51; implies cq
+      --init-qp N                 Quantizer of the first picture
+      --min-qp N                  Lowest quantizer allowed (default 10)
+      --max-qp N                  Highest quantizer allowed (default 51)
+      --gop N                     Pictures from key frame to key frame (default: 2 seconds)
+    """
+
+  private static let reports = """
+    Reports:
+      --save-pts FILE             Write presentation times, mkvmerge format v2
+      --stats FILE                Write a line of JSON per packet and per period
+      --trace FILE                Write every request to the device, and its answer, to this
+                                  file
+      --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
+                                  key=value
+      --stats-period SECONDS      How often --progress and --stats write (default: 0.5)
+      --no-progress               No status line (there is none without a terminal)
+      -q, --quiet                 Only warnings and errors
+      -v, --verbose               What was negotiated, and each control as asked and applied
+      -h, --help                  This text
+    """
+
+  private static let presets = """
+    Presets (any option given besides one wins):
+      live                        CBR, Constrained Baseline (HEVC: Main), no B-frames, headers
+                                  at every IDR
+      recording                   VBR with a peak of 1.5 times the bitrate, High (HEVC: Main)
+      safe                        known stable on Rockchip, good for any driver: CBR, init QP
+                                  26, QP 10 to 51, GOP 30
+    """
+
+  private static let exitCodes = """
+    Exit codes (sysexits.h):
+      0                           Done
+      64, 65, 66                  Wrong arguments; damaged input; no such input
+      69, 77                      No usable device; no permission
+      70, 71                      A defect; no memory
+      73, 74, 75                  Cannot create output; read, write or device error; timed out
+      129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); what was encoded is written
+    """
+
+  private static let controls = """
+      --profile P                 baseline, constrained-baseline, main, high; HEVC: main
+      --level L|auto              Level, such as 4.1 (default: the lowest that fits)
+      --set CONTROL=VALUE         Set a codec control by its kernel name or number, after all
+                                  others; may be repeated
+    """
+
+  private static let recovery = """
+      --recover N                 When the device fails, open it again, N times in a row at
+                                  most; no frame is lost
     """
 }
