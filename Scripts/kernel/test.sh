@@ -28,7 +28,7 @@ bundle=$(swift build --show-bin-path)/swift-v4l2-encoderPackageTests.xctest
 
 # The camera's own suites have nothing to do with vicodec's planar API: they run once, beside the
 # others, and mostly wait for the camera.
-camera='KernelTests/(CaptureCommand|Signals)/'
+camera='KernelTests/(CaptureCommand|CaptureSignals|Signals)/'
 guests=(multiplanar=0 multiplanar=1)
 if [ "$filter" = KernelTests ]; then guests+=(camera); fi
 
