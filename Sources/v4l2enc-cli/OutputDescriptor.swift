@@ -31,8 +31,9 @@ enum OutputDescriptor {
 
   private static func hasRoom(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
     var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-    // Errors count: write(2) says what they mean.
-    return unsafe poll(&ready, 1, milliseconds) != 0
+    let count = unsafe poll(&ready, 1, milliseconds)
+    // Errors count: write(2) says what they mean. After an interruption nothing is known.
+    return count > 0 || (count < 0 && Errno.last.rawValue != EINTR)
   }
 
   /// Writes every byte; returns why it could not.
