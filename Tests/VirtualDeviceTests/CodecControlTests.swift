@@ -20,7 +20,7 @@ struct CodecControlTests {
     let run = Run(
       codec: codec, width: 176, height: 144, frames: frames, controls: controls, color: color,
       beforeFrame: beforeFrame)
-    return try CodecTests.encode(run, try await Self.small.value)
+    return try CodecTests.encode(run, Data(try await Self.small.value))
   }
 
   /// The types of the NAL units of one packet.

@@ -76,7 +76,7 @@ struct CodecTests {
   @Test(
     "A 720p clip reaches 38 dB at 4 Mbit/s", arguments: RealCodecs.all)
   func quality(codec: UInt32) async throws {
-    let video = try await Self.clip.value
+    let video = Data(try await Self.clip.value)
     let run = Run(
       codec: codec, frames: 60,
       controls: [(V4L2_CID_MPEG_VIDEO_BITRATE, 4_000_000), (V4L2_CID_MPEG_VIDEO_GOP_SIZE, 60)])
@@ -92,7 +92,7 @@ struct CodecTests {
     "Every raw format shows the same picture",
     arguments: VirtualDevice.Configuration().offeredRawFormats.map(\.fourCC), RealCodecs.all)
   func rawFormats(raw: UInt32, codec: UInt32) async throws {
-    let video = try await Self.small.value
+    let video = Data(try await Self.small.value)
     let run = Run(
       codec: codec, raw: raw, width: 176, height: 144, frames: 10,
       controls: [(V4L2_CID_MPEG_VIDEO_BITRATE, 2_000_000)])
@@ -106,7 +106,7 @@ struct CodecTests {
     "The single-planar interface encodes the same way",
     arguments: VirtualDevice.Configuration(api: .singlePlanar).offeredRawFormats.map(\.fourCC))
   func singlePlanar(raw: UInt32) async throws {
-    let video = try await Self.small.value
+    let video = Data(try await Self.small.value)
     let run = Run(api: .singlePlanar, raw: raw, width: 176, height: 144, frames: 10)
     let decoded = try await FFmpeg.decode(try Self.encode(run, video).stream, run.codec)
     #expect(decoded.count == i420Size(10, 176, 144))
