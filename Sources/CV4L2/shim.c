@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -89,6 +90,13 @@ void cv4l2_sleep_nanoseconds(int64_t duration) {
   struct timespec rest = {.tv_sec = duration / 1000000000, .tv_nsec = duration % 1000000000};
   while (nanosleep(&rest, &rest) == -1 && errno == EINTR) {
   }
+}
+
+int cv4l2_processor_count(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? (int)online : 1;
 }
 
 struct start {

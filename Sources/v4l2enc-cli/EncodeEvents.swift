@@ -5,6 +5,12 @@ final class EncodeEvents: Sendable {
   private let console: Console
   private let dropped = Locked(0)
   private let recovering = Locked(false)
+  private let listeners = Locked(Listeners())
+
+  /// What else is to happen when the device has failed.
+  private struct Listeners {
+    var actions: [@Sendable () -> Void] = []
+  }
 
   init(_ console: Console) { self.console = console }
 
@@ -13,6 +19,11 @@ final class EncodeEvents: Sendable {
 
   /// Whether the device has failed and is looked for.
   var isRecovering: Bool { recovering.withLock { $0 } }
+
+  /// Has something done whenever the device has failed and is looked for.
+  func whenRecovering(_ action: @escaping @Sendable () -> Void) {
+    listeners.withLock { $0.actions.append(action) }
+  }
 
   /// What the library reports to.
   var observer: EncoderObserver {
@@ -47,6 +58,7 @@ final class EncodeEvents: Sendable {
     case .recovering(let error):
       recovering.withLock { $0 = true }
       console.warning("\(error.finding); trying to go on")
+      for action in listeners.withLock({ $0.actions }) { action() }
     case .recovered(let recovery):
       recovering.withLock { $0 = false }
       console.warning(RecoveryText.line(recovery))

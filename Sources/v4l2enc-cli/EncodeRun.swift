@@ -59,6 +59,7 @@ final class EncodeRun: Sendable {
     }
     // A device that is looked for is not waited for: what has come out is all there is.
     stop.whenRaised { [events] in if events.isRecovering { feeding.cancel() } }
+    events.whenRecovering { [stop] in if stop.isRaised { feeding.cancel() } }
     // A failed writer ends the feeding: there is nowhere for packets to go.
     let guarding = Task {
       if await writing.value != nil {

@@ -74,7 +74,7 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
     let opening = atOpening.flatMap {
       row(
         $0, "at opening", lost: .refusesOpening(.deviceLost),
-        stalled: .refusesOpening(.deviceStalled), again: .refusesOpening(.unsupported))
+        stalled: .refusesOpening(.deviceStalled), again: .refusesOpening(.deviceBusy))
     }
     // What a driver says of its controls decides nothing but the report.
     let controls = row(
@@ -82,14 +82,14 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
       again: .goesOn)
     let frames = row(
       .queueFrame, at: 2, "running", lost: fails(.deviceLost), stalled: fails(.deviceStalled),
-      again: .refusesFrames(.unsupported), interrupted: .refusesFrames(.deviceStalled))
+      again: .refusesFrames(.deviceBusy), interrupted: .refusesFrames(.deviceStalled))
     let firstFrame = [
       FaultCase("the first queueFrame: no answer", .hanging(.queueFrame), fails(.deviceStalled))
     ]
     // Four are queued when the encoder is opened.
     let packets = row(
       .queuePacketBuffer, at: 6, "running", lost: fails(.deviceLost),
-      stalled: fails(.deviceStalled), again: fails(.unsupported))
+      stalled: fails(.deviceStalled), again: fails(.deviceBusy))
     let dequeuing = [Request.dequeueFrame, .dequeuePacket].flatMap {
       row(
         $0, at: 2, "running", lost: fails(.deviceLost), stalled: fails(.deviceStalled),
@@ -97,14 +97,14 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
     }
     let drain = row(
       .command, "at a drain", lost: fails(.deviceLost), stalled: fails(.deviceStalled),
-      again: fails(.unsupported))
+      again: fails(.deviceBusy))
     let restart =
       row(
         .stopStreaming, "at the restart", lost: fails(.deviceLost),
-        stalled: fails(.deviceStalled), again: fails(.unsupported))
+        stalled: fails(.deviceStalled), again: fails(.deviceBusy))
       + row(
         .startStreaming, at: 2, "at the restart", lost: fails(.deviceLost),
-        stalled: fails(.deviceStalled), again: fails(.unsupported))
+        stalled: fails(.deviceStalled), again: fails(.deviceBusy))
     // Closing gives up what it can and tells nobody: there is nothing to be done about it.
     let closing = row(
       .stopStreaming, at: 2, "at closing", lost: .goesOn, stalled: .goesOn, again: .goesOn)

@@ -392,4 +392,31 @@ import VirtualV4L2Device
     await encoder.close()
     #expect(try await reader.value.map(\.presentationTime) == (0..<12).map { $0 } + [13])
   }
+
+  @Test("latencies and bitrates count what every encoder made")
+  func measuresSpanARecovery() async throws {
+    let isSlow = Locked(true)
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      let result = device.perform(request, argument)
+      guard result == 0, takesPacket(request, argument) else { return result }
+      let mustSleep = isSlow.withLock { isSlow in
+        defer { isSlow = false }
+        return isSlow
+      }
+      if mustSleep { DeviceThread.sleep(.milliseconds(150)) }
+      return result
+    }
+    let run = try await RecoveryRun.open(on: transport.selector)
+    try await run.encode(0..<8)
+    try await run.encoder.drain()
+    transport.device.inject(.failing(.queueFrame, with: .inputOutput))
+    try await run.encode(8..<12)
+    let outcome = try await run.finish()
+    let statistics = outcome.statistics
+    #expect(statistics.recoveries == 1 && statistics.packetsOut == 12)
+    #expect(try #require(statistics.latency).maximum >= .milliseconds(150))
+    // Twelve pictures at 25 per second.
+    let rate = Double(statistics.bytesOut * 8) * 25 / 12
+    #expect(abs(Double(try #require(statistics.averageBitrate)) - rate) <= 1)
+  }
 }

@@ -29,6 +29,24 @@ import VirtualV4L2Device
     return (try await reader.value, outcomes)
   }
 
+  @Test("a bitrate that the level in force does not allow is said, one that it allows is not")
+  func bitratesAboveTheLevel() async throws {
+    let lines = Locked<[String]>([])
+    let encoder = try await H264Encoder.open(
+      Harness.configuration(), on: .virtual(try Harness.device()),
+      observer: EncoderObserver(log: { _, line in lines.withLock { $0.append(line) } }))
+    _ = try await encoder.update(DynamicSettings(bitrate: 900_000))
+    #expect(lines.withLock { $0.count { $0.contains("still says level") } } == 0)
+    _ = try await encoder.update(DynamicSettings(bitrate: 20_000_000))
+    let needed = CodecLevel.minimum(
+      codec: .h264, size: Harness.size, frameRate: Rational(25), bitrate: 20_000_000,
+      profile: encoder.negotiated.profile)
+    let name = try #require(needed).name
+    let told = lines.withLock { $0.filter { $0.contains("still says level") } }
+    #expect(told.count == 1 && told.first?.hasSuffix("to have level \(name)") == true)
+    await encoder.close()
+  }
+
   @Test func bitrateAndFrameRateChangeOnTheWay() async throws {
     let device = try Harness.device()
     let encoded = try await encode(

@@ -23,14 +23,11 @@ import VirtualV4L2Device
       }, on: transport.selector, observer: observer)
   }
 
-  @Test(
-    "an encoder without work is not stalled, whatever the device keeps back", arguments: [0, 3])
-  func aRestIsNoStall(keptBack: Int) async throws {
+  /// A device that gives packets `count` frames late and refers to the frames it keeps back.
+  private func keepingBack(_ count: Int) throws -> BentTransport {
     let held = Locked(0)
-    let device = try Harness.device(nullDelay: keptBack)
-    let transport = BentTransport(device) { request, argument, device in
-      // The device refers to the frames that it keeps back.
-      if takesFrameBack(request, argument), held.withLock({ $0 }) <= keptBack { return -EAGAIN }
+    return BentTransport(try Harness.device(nullDelay: count)) { request, argument, device in
+      if takesFrameBack(request, argument), held.withLock({ $0 }) <= count { return -EAGAIN }
       let result = device.perform(request, argument)
       guard result == 0 else { return result }
       if queuesFrame(request, argument) { held.withLock { $0 += 1 } }
@@ -38,6 +35,12 @@ import VirtualV4L2Device
       if request == CV4L2_VIDIOC_STREAMOFF { held.withLock { $0 = 0 } }
       return result
     }
+  }
+
+  @Test(
+    "an encoder without work is not stalled, whatever the device keeps back", arguments: [0, 3])
+  func aRestIsNoStall(keptBack: Int) async throws {
+    let transport = try keepingBack(keptBack)
     let encoder = try await open(transport) { $0.inputBuffers = 6 }
     let reader = Harness.collect(encoder.packets)
     for time in Int64(0)..<2 { try await encoder.encode(Harness.frame(time)) }
@@ -78,6 +81,59 @@ import VirtualV4L2Device
     try await encoder.drain()
     await encoder.close()
     #expect(try await reader.value.map(\.presentationTime) == (0...count).map { $0 })
+  }
+
+  @Test("a frame that takes long to write is no stall, with a drain behind it or without")
+  func aSlowWriterIsNoStall() async throws {
+    let encoder = try await open(try keepingBack(3)) { $0.inputBuffers = 4 }
+    #expect(encoder.negotiated.inputBuffers == 4)
+    let reader = Harness.collect(encoder.packets)
+    let engine = encoder.session.engine
+    for time in Int64(0)..<3 { try await encoder.encode(Harness.frame(time)) }
+    let frame = try Harness.frame(3)
+    let claim = InputClaim(frame: frame, patience: .wait)
+    // What `encode` does, with time between the reservation and the end of the conversion.
+    guard case .buffer(let index) = try await engine.reserve(claim) else {
+      Issue.record("no buffer")
+      return
+    }
+    let isSlow = MonotonicTime.now
+    try await eventually("a long conversion") {
+      MonotonicTime.now - isSlow > deadlines.progress * 2
+    }
+    let drain = Task { try await encoder.drain() }
+    let isDraining = MonotonicTime.now
+    try await eventually("a long conversion beside a drain") {
+      MonotonicTime.now - isDraining > deadlines.progress * 2
+    }
+    let offered = OfferedFrame(frame: frame, options: FrameOptions(), start: .now)
+    #expect(try await engine.submit(offered, in: index) == nil)
+    try await drain.value
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0, 1, 2, 3])
+  }
+
+  @Test("a device that says ready and has nothing, for ever, is asked less often and then given up")
+  func readyForEverWithoutBuffers() async throws {
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      takesPacket(request, argument) || takesFrameBack(request, argument)
+        ? -EAGAIN : device.perform(request, argument)
+    }
+    let lines = Locked<[String]>([])
+    let observer = EncoderObserver(
+      level: .info, log: { _, line in lines.withLock { $0.append(line) } })
+    let encoder = try await open(transport, observer: observer)
+    let reader = Harness.collect(encoder.packets)
+    let error = try await encoderError {
+      for time in Int64(0)..<20 { try await encoder.encode(Harness.frame(time)) }
+    }
+    #expect(error?.message.contains("though it says that buffers are ready") == true)
+    #expect(error?.code == .deviceStalled)
+    // Twice the deadline at four milliseconds each, both queues, and the first few; thousands before.
+    #expect(transport.requests.count { $0 == CV4L2_VIDIOC_DQBUF } < 900)
+    #expect(lines.withLock { $0.count { $0.contains("ready and has none") } } == 1)
+    await encoder.close()
+    #expect(try await encoderError { _ = try await reader.value }?.code == .deviceStalled)
   }
 
   @Test("the time before a frame came is not held against the device, though it holds others")

@@ -132,6 +132,9 @@ int cv4l2_memfd_create(const char *_Nonnull name);
 int64_t cv4l2_monotonic_nanoseconds(void);
 void cv4l2_sleep_nanoseconds(int64_t duration);
 
+/* How many processors the process may use. */
+int cv4l2_processor_count(void);
+
 /* Runs `body(context)` on a new detached thread called `name` (at most 15 bytes), with all
  * signals blocked, so that they reach the threads of the program that owns them. */
 int cv4l2_thread_start(const char *_Nonnull name, void (*_Nonnull body)(void *_Nullable),

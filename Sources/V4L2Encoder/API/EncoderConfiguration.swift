@@ -14,6 +14,14 @@ public enum RateControl: Hashable, Sendable {
     case .constantQuantizer: nil
     }
   }
+
+  /// What a level must allow, in bit/s, if there is a limit.
+  package var highestBitrate: Int? {
+    switch self {
+    case .constant(let bitrate), .variable(_, let bitrate): bitrate
+    case .constantQuantizer: nil
+    }
+  }
 }
 
 /// Bounds of the quantizer, 0 (best) to 51 (smallest).

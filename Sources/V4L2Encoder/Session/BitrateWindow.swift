@@ -8,6 +8,22 @@ struct BitrateWindow {
   /// Seconds of video so far.
   private var position = 0.0
   private var total = 0.0
+  /// What came before the first frame, which another encoder made.
+  private var earlier = Stretch()
+  private var lastOfEarlier = Stretch()
+
+  /// Bits over some time.
+  private struct Stretch {
+    var bits = 0.0
+    var seconds = 0.0
+
+    static func + (left: Stretch, right: Stretch) -> Stretch {
+      Stretch(bits: left.bits + right.bits, seconds: left.seconds + right.seconds)
+    }
+
+    /// Bit/s; nil before there was any time.
+    var rate: Int? { seconds > 0 ? Int(exactly: (bits / seconds).rounded()) : nil }
+  }
 
   /// Adds a frame, whose bits are spread over the time it lasts; a skipped one has none.
   mutating func add(bits: Double, lasting seconds: Double) {
@@ -37,17 +53,30 @@ struct BitrateWindow {
 
   private var place: Int { newest % Self.slicesPerSecond }
 
+  /// Lets this begin where the measures of an earlier encoder end.
+  mutating func follow(_ other: BitrateWindow) {
+    earlier = other.whole
+    lastOfEarlier = other.last
+  }
+
+  private var whole: Stretch { earlier + Stretch(bits: total, seconds: position) }
+
+  /// The last second, or everything while that is less.
+  private var last: Stretch {
+    let first = max(0, newest - Self.slicesPerSecond + 1)
+    let own = Stretch(
+      bits: slices.reduce(0, +),
+      seconds: position - Double(first) / Double(Self.slicesPerSecond))
+    // A part of the earlier second fills this one up while there is less of it.
+    let missing = min(max(0, 1 - position), lastOfEarlier.seconds)
+    guard missing > 0 else { return own }
+    let density = lastOfEarlier.bits / lastOfEarlier.seconds
+    return own + Stretch(bits: density * missing, seconds: missing)
+  }
+
   /// Bit/s of everything; nil before there was any time.
-  var average: Int? { position > 0 ? Self.rate(total, position) : nil }
+  var average: Int? { whole.rate }
 
   /// Bit/s of the last second, or of everything while that is less.
-  var recent: Int? {
-    let first = max(0, newest - Self.slicesPerSecond + 1)
-    let span = position - Double(first) / Double(Self.slicesPerSecond)
-    return span > 0 ? Self.rate(slices.reduce(0, +), span) : nil
-  }
-
-  private static func rate(_ bits: Double, _ seconds: Double) -> Int? {
-    Int(exactly: (bits / seconds).rounded())
-  }
+  var recent: Int? { last.rate }
 }

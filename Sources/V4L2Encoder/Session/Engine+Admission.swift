@@ -14,7 +14,7 @@ extension Engine {
     _ claim: InputClaim
   ) async throws(EncoderError) -> InputGrant {
     do throws(EncoderError) {
-      if let grant = try reserveAtOnce(claim) { return grant }
+      if let grant = try await reserveAtOnce(claim) { return grant }
       if let refusal = refusal(of: claim) { return try refusal.get() }
     } catch {
       if error.code == .wouldBlock, claim.start != nil {
@@ -49,12 +49,14 @@ extension Engine {
   }
 
   /// Reserves a buffer if that takes no waiting.
-  func reserveAtOnce(_ claim: InputClaim) throws(EncoderError) -> InputGrant? {
+  nonisolated(nonsending) func reserveAtOnce(
+    _ claim: InputClaim
+  ) async throws(EncoderError) -> InputGrant? {
     if let grant = try tryToReserve(claim) { return grant }
     // The device may be done with a frame that nobody has fetched yet. Under pressure the device
     // thread asks for it anyway, and asking here too would be one request in vain per frame.
     guard claim.heldIndex == nil, !core.withLock({ $0.isUnderPressure }),
-      reclaimOneInputInTransit()
+      await reclaimOneInputInTransit()
     else { return nil }
     return try tryToReserve(claim)
   }

@@ -5,8 +5,26 @@ extension Engine {
     core.withLock { core in core.machine.fail(error) }
     mailbox.finish(.failure(error))
     giveUpRestJobs(error)
+    giveUpTurns(error)
     abandonWaitingFrames()
     resumeWaiters()
+  }
+
+  /// Makes requests on a thread of their own, so that one that never returns holds no task.
+  nonisolated(nonsending) func request<Answer: Sendable>(
+    _ requests: @escaping @Sendable () -> Answer
+  ) async throws(EncoderError) -> Answer {
+    let limit = configuration.deadlines.progress
+    guard let answer = await CallerRequests.elsewhere(within: limit, requests) else {
+      let error = EncoderError(
+        .deviceStalled,
+        "\(device.path) has not returned from a change of its settings within \(limit); open the "
+          + "encoder again")
+      fail(error)
+      device.handle.wake()
+      throw error
+    }
+    return answer
   }
 
   /// Watches the device thread while somebody waits.
@@ -14,42 +32,57 @@ extension Engine {
   /// The thread keeps every deadline itself, unless a request never returns (a frozen server
   /// behind a device file); then its heartbeat stops, and whoever waits is told here.
   func armWatchdog() {
-    let mustStart = core.withLock { core -> Bool in
-      guard !core.isWatched else { return false }
+    let heartbeat = core.withLock { core -> UInt64? in
+      guard !core.isWatched else { return nil }
       core.isWatched = true
-      return true
+      return core.heartbeat
     }
-    guard mustStart else { return }
-    Task.detached { [weak self, deadlines = configuration.deadlines] in
-      let patience = deadlines.progress + .seconds(1)
-      while true {
-        guard let before = self?.core.withLock({ $0.heartbeat }) else { return }
-        try? await Task.sleep(for: patience)
-        // A restart may take as long as setting up does.
-        if self?.isRestarting(since: before) == true { try? await Task.sleep(for: deadlines.setup) }
-        guard let self, self.isWorthWatching(since: before, patience: patience) else { return }
+    if let heartbeat { watch(since: heartbeat) }
+  }
+
+  private func watch(since heartbeat: UInt64) {
+    let deadlines = configuration.deadlines
+    let patience = deadlines.progress + .seconds(1)
+    AlarmClock.shared.set(at: .now + patience) { [weak self] in
+      // A restart may take as long as setting up does.
+      guard self?.isRestarting(since: heartbeat) == true else {
+        self?.look(since: heartbeat, patience: patience)
+        return
+      }
+      AlarmClock.shared.set(at: .now + deadlines.setup) { [weak self] in
+        self?.look(since: heartbeat, patience: patience + deadlines.setup)
       }
     }
+  }
+
+  private func look(since heartbeat: UInt64, patience: Duration) {
+    guard let now = goesOn(since: heartbeat) else { return }
+    guard now == heartbeat else {
+      watch(since: now)
+      return
+    }
+    let end: @Sendable () -> Void = {
+      self.fail(
+        EncoderError(
+          .deviceStalled,
+          "\(self.device.path) has not returned from a request for \(patience); open the encoder "
+            + "again"))
+    }
+    // The observer is called, and may take its time; alarms of other encoders do not wait for it.
+    do throws(Errno) { try DeviceThread.start(named: "v4l2-watch", end) } catch { end() }
   }
 
   func isRestarting(since heartbeat: UInt64) -> Bool {
     core.withLock { $0.heartbeat == heartbeat && $0.machine.state == .restarting }
   }
 
-  /// Ends the session if the device thread has stood still; false when nobody waits any more.
-  func isWorthWatching(since heartbeat: UInt64, patience: Duration) -> Bool {
-    let (isWaitedFor, hasStood) = core.withLock { core -> (Bool, Bool) in
-      let isWaitedFor = core.hasWaiters && !core.hasExited
-      let hasStood = core.heartbeat == heartbeat
-      if !isWaitedFor || hasStood { core.isWatched = false }
-      return (isWaitedFor, hasStood)
+  /// How far the device thread has come; nil when nobody waits for it any more.
+  private func goesOn(since heartbeat: UInt64) -> UInt64? {
+    let isInRequest = turn.withLock { $0.heldSince != nil }
+    return core.withLock { core in
+      let isWaitedFor = (core.hasWaiters || isInRequest) && !core.hasExited
+      core.isWatched = isWaitedFor && core.heartbeat != heartbeat
+      return isWaitedFor ? core.heartbeat : nil
     }
-    guard isWaitedFor else { return false }
-    guard hasStood else { return true }
-    fail(
-      EncoderError(
-        .deviceStalled,
-        "\(device.path) has not returned from a request for \(patience); open the encoder again"))
-    return false
   }
 }

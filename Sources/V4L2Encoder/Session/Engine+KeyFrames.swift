@@ -25,7 +25,8 @@ extension Engine {
     let (report, error) = core.withLock { ($0.setup.report, $0.machine.terminalError) }
     if let error { throw error }
     switch report.keyFrames {
-    case .control: try forceKeyFrame()
+    case .control:
+      try await request { Result { () throws(EncoderError) in try self.forceKeyFrame() } }.get()
     case .restart: try await drainDevice()
     }
   }

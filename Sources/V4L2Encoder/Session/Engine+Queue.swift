@@ -1,11 +1,13 @@
 /// The queue in front of the device, which drops its oldest frames.
 extension Engine {
   /// Brings a frame into the device if there is room and nobody waits, into the queue otherwise.
-  func encodeOrEnqueue(_ offered: OfferedFrame, capacity: Int) throws(EncoderError) {
+  nonisolated(nonsending) func encodeOrEnqueue(
+    _ offered: OfferedFrame, capacity: Int
+  ) async throws(EncoderError) {
     if offered.image == nil, core.withLock({ $0.backing.memory == .imported }) {
       throw EncoderError.frameInMemory
     }
-    switch try reservePassingNobody(offered) {
+    switch try await reservePassingNobody(offered) {
     case .dropped(let reason):
       drop(offered, because: reason)
       return
@@ -13,7 +15,7 @@ extension Engine {
       var ready = offered
       ready.options = settleKeyFrame(offered.options)
       // A refusal to read frames where they are is met again by the feeder, who may wait.
-      guard try submit(ready, in: index) != nil else { return }
+      guard try await submit(ready, in: index) != nil else { return }
     case nil: break
     }
     while let late = core.withLock({ $0.takeFrameInTheWay(of: offered) }) {
@@ -22,13 +24,15 @@ extension Engine {
     try enqueue(offered, capacity: capacity)
   }
 
-  private func reservePassingNobody(_ offered: OfferedFrame) throws(EncoderError) -> InputGrant? {
+  private nonisolated(nonsending) func reservePassingNobody(
+    _ offered: OfferedFrame
+  ) async throws(EncoderError) -> InputGrant? {
     let mayPass = core.withLock { core in
       let wantsKeyFrame = offered.options.forceKeyFrame || core.isKeyFrameOwed
       return !core.waiting.isBeingFed && !(wantsKeyFrame && core.setup.report.keyFrames == .restart)
     }
     guard mayPass else { return nil }
-    return try reserveAtOnce(
+    return try await reserveAtOnce(
       InputClaim(
         frame: offered.frame, image: offered.image, patience: .wait, start: offered.start))
   }
@@ -77,7 +81,7 @@ extension Engine {
     let claim = InputClaim(image: core.withLock { $0.waiting.first?.image }, patience: .wait)
     guard case .buffer(let index) = try await reserve(claim) else { return }
     dropLateFrames()
-    let refusal = submitFirst(in: index)
+    let refusal = await submitFirst(in: index)
     core.withLock { $0.waiting.settleInHand() }
     resumeWaiters()
     if let refusal { try await switchToCopies(refusal) }
@@ -85,14 +89,14 @@ extension Engine {
 
   /// Brings the oldest frame into a reserved buffer; returns the errno when the driver refuses to
   /// read frames where they are, and the frame waits again.
-  private func submitFirst(in index: Int) -> Errno? {
+  private nonisolated(nonsending) func submitFirst(in index: Int) async -> Errno? {
     guard var offered = core.withLock({ $0.waiting.takeInHand() }) else {
       cancelReservation(of: index)
       return nil
     }
     offered.options = settleKeyFrame(offered.options)
     do throws(EncoderError) {
-      guard let refusal = try submit(offered, in: index) else { return nil }
+      guard let refusal = try await submit(offered, in: index) else { return nil }
       let hasEnded = core.withLock { core -> Bool in
         guard core.machine.terminalError == nil else { return true }
         core.waiting.putBack(offered)

@@ -12,7 +12,7 @@ extension Engine {
     let outcomes: [ControlOutcome]
     switch device.family.changes {
     case .atOnce:
-      let first = apply(plan)
+      let first = try await request { self.apply(plan) }
       // Drivers that lock their controls while they stream say EBUSY.
       let isLocked = settings.mayDrain && first.contains { $0.result == .refused(.busy) }
       outcomes = isLocked ? try await atRest { .settings(plan, $0) } : first
@@ -26,19 +26,43 @@ extension Engine {
       outcomes = plan.leftOut(
         because: "\(device.named) reads it only when it is opened; open a new encoder")
     }
-    note(plan, outcomes)
+    let (before, after) = note(plan, outcomes)
+    if before.rateControl != after.rateControl || before.frameRate != after.frameRate {
+      reportLevel(after)
+    }
     return outcomes
   }
 
-  /// Remembers what later changes start from.
-  private func note(_ plan: SettingsPlan, _ outcomes: [ControlOutcome]) {
+  /// Says when the level does not allow what is in force now; no driver is known to raise the level
+  /// of a running stream, whose parameter sets are out.
+  private func reportLevel(_ configuration: EncoderConfiguration) {
+    let report = core.withLock { $0.setup.report }
+    let bitrate = configuration.rateControl.highestBitrate
+    guard let level = report.level,
+      let refusal = level.refusal(
+        size: report.visibleSize, frameRate: configuration.frameRate, bitrate: bitrate,
+        profile: report.profile)
+    else { return }
+    let needed = CodecLevel.minimum(
+      codec: codec, size: report.visibleSize, frameRate: configuration.frameRate,
+      bitrate: bitrate, profile: report.profile)
+    let advice = needed.map { "; reconfigure the encoder to have level \($0.name)" } ?? ""
+    observer.emit(.info, "the stream still says level \(level.name): \(refusal)\(advice)")
+  }
+
+  /// Remembers what later changes start from; what was in force before, and what is now.
+  private func note(
+    _ plan: SettingsPlan, _ outcomes: [ControlOutcome]
+  ) -> (before: EncoderConfiguration, after: EncoderConfiguration) {
     func took(_ id: UInt32) -> Bool {
       outcomes.last { $0.id == id }.map(\.isInForce) ?? false
     }
-    core.withLock { core in
+    return core.withLock { core in
+      let before = core.configuration
       core.configuration = plan.configuration(
         where: { took($0.rawValue) }, rateIsTaken: took(0), for: codec, after: core.configuration)
       core.defaultDuration = core.configuration.interval
+      return (before, core.configuration)
     }
   }
 

@@ -18,12 +18,7 @@ final class Engine: Sendable {
   let exited = Deferred<Void>()
   /// Whether `encode` may return although the frame does not go into the device.
   let mayDropFrames: Bool
-  /// Makes the entry in the table and the request one step, so that the driver gets the frames of
-  /// several callers in the order of the table.
-  ///
-  /// A kernel driver's own queue lock would make those
-  /// callers wait for each other as well.
-  private let queuing = Locked(())
+  let turn = Locked(QueuingTurn())
 
   init(
     device: EncoderDevice, codec: VideoCodec, configuration: EncoderConfiguration,
@@ -56,7 +51,7 @@ final class Engine: Sendable {
         return
       }
       if case .dropOldest(let capacity) = configuration.admission {
-        try encodeOrEnqueue(offered, capacity: capacity)
+        try await encodeOrEnqueue(offered, capacity: capacity)
         return
       }
       claim.patience = patience
@@ -69,7 +64,7 @@ final class Engine: Sendable {
         drop(offered, because: reason)
         return
       case .buffer(let index):
-        guard let refusal = try submit(offered, in: index) else { return }
+        guard let refusal = try await submit(offered, in: index) else { return }
         try await switchToCopies(refusal)
       }
     }
@@ -77,7 +72,9 @@ final class Engine: Sendable {
 
   /// Brings a frame into a buffer that is reserved for it and queues it; returns the errno when the
   /// driver refuses to read frames where they are.
-  func submit(_ offered: OfferedFrame, in index: Int) throws(EncoderError) -> Errno? {
+  nonisolated(nonsending) func submit(
+    _ offered: OfferedFrame, in index: Int
+  ) async throws(EncoderError) -> Errno? {
     let (frame, options, start) = (offered.frame, offered.options, offered.start)
     let (setup, backing) = core.withLock { ($0.setup, $0.backing) }
     // The size or the format may have changed while the frame waited.
@@ -89,19 +86,20 @@ final class Engine: Sendable {
       let copied = try withReservation(of: index) { () throws(EncoderError) in
         try setup.writer.write(frame, into: buffers[index])
       }
-      try queue(
-        index, setup, presentationTime: frame.presentationTime, duration: frame.duration,
-        options: options, start: start, copied: copied)
+      try await queue(
+        ReadyFrame(
+          index: index, setup: setup, presentationTime: frame.presentationTime,
+          duration: frame.duration, options: options, start: start, copied: copied))
       return nil
     case .imported:
       guard let image = offered.image else {
         cancelReservation(of: index)
         throw EncoderError.frameInMemory
       }
-      return try queueImported(
+      return try await queueImported(
         image, index, setup, frame: frame, options: options, start: start)
     case .pointers:
-      return try queueInPlace(frame, index, setup, options: options, start: start)
+      return try await queueInPlace(frame, index, setup, options: options, start: start)
     }
   }
 
@@ -159,9 +157,10 @@ final class Engine: Sendable {
       giveBack(heldIndex, of: setup)
       throw error
     }
-    try queue(
-      heldIndex, setup, presentationTime: presentationTime, duration: duration, options: options,
-      start: start)
+    try await queue(
+      ReadyFrame(
+        index: heldIndex, setup: setup, presentationTime: presentationTime, duration: duration,
+        options: options, start: start))
   }
 
   /// Lends a buffer without promising a frame: a loan does not hold up a drain.
@@ -214,89 +213,8 @@ final class Engine: Sendable {
     resumeWaiters()
   }
 
-  func queue(
-    _ index: Int, _ setup: StreamSetup, presentationTime: Int64, duration: Int64,
-    options: FrameOptions,
-    start: MonotonicTime, input: EngineCore.Input = .mapped, copied: Int = 0
-  ) throws(EncoderError) {
-    try queuing.withLock { _ throws(EncoderError) in
-      try queueInTurn(
-        index, setup, presentationTime: presentationTime, duration: duration, options: options,
-        start: start, input: input)
-    }
-    core.withLock { core in
-      core.statistics.framesIn += 1
-      core.statistics.bytesCopied += copied
-    }
-    settle(queued: true)
-  }
-
-  private func queueInTurn(
-    _ index: Int, _ setup: StreamSetup, presentationTime: Int64, duration: Int64,
-    options: FrameOptions,
-    start: MonotonicTime, input: EngineCore.Input
-  ) throws(EncoderError) {
-    if options.forceKeyFrame {
-      do throws(EncoderError) {
-        try forceKeyFrame()
-      } catch {
-        core.withLock { $0.isKeyFrameOwed = false }
-        // What a dropped frame asked for in vain is no fault of this one.
-        guard options.inheritsKeyFrame, error.code == .unsupported else {
-          giveBack(index, of: setup)
-          settle(queued: false)
-          throw error
-        }
-        observer.emit(.info, error.message)
-      }
-    }
-    let microseconds = configuration.microseconds(presentationTime)
-    let key = core.withLock { core -> Int64? in
-      guard core.setup === setup else { return nil }
-      let duration = duration > 0 ? duration : core.defaultDuration
-      // A rest may have been long: the device's time to answer starts with its first frame, also
-      // when it keeps back others.
-      if core.pool.heldByDriver == 0 || core.isResting { core.lastProgress = .now }
-      core.pool.handToDriver(index)
-      core.attach(input, to: index)
-      if options.forceKeyFrame { core.isKeyFrameOwed = false }
-      core.timeline.frameQueued(presentationTime: presentationTime, duration: duration)
-      core.statistics.deviceRequests += 1
-      let key = core.pending.insert(
-        presentationTime: presentationTime, duration: duration, microseconds: microseconds,
-        begun: start, handedOver: .now)
-      core.notePace { $0.frameQueued(owed: $1, at: .now) }
-      return key
-    }
-    guard let key else {
-      settle(queued: false)
-      throw EncoderError.lentBeforeAChange
-    }
-    do throws(Errno) {
-      try device.handle.queueFrame(
-        device.outputType, index: index, bytesUsed: setup.writer.bytesUsed, timestamp: key,
-        bytes: input.bytes)
-    } catch {
-      let failure = EncoderError(
-        "VIDIOC_QBUF", error, device: device.path, while: "queuing a frame")
-      core.withLock { core in
-        // The caller holds the frame too, so nothing is released under the lock.
-        _ = core.detach(index)
-        core.pending.cancel(key: key)
-        core.notePace { if $1 == 0 { $0.rests() } }
-        core.timeline.frameSkipped(presentationTime: presentationTime)
-        core.pool.takeBackFromDriver(index)
-        core.pool.release(index)
-      }
-      if failure.code == .deviceLost { fail(failure) }
-      settle(queued: false)
-      if failure.code == .deviceLost { device.handle.wake() }
-      throw failure
-    }
-  }
-
   /// Ends the reservation of a frame; a drain may have waited for it.
-  private func settle(queued: Bool) {
+  func settle(queued: Bool) {
     let mustWake = core.withLock { core -> Bool in
       core.machine.frameSettled(queued: queued)
       return core.machine.hasCommand
@@ -362,7 +280,9 @@ final class Engine: Sendable {
     }
     mailbox.finish(failure.map { .failure($0) } ?? .success(()))
     device.handle.wake()
-    giveUpRestJobs(failure ?? EncoderError(.closed, "the encoder is closed"))
+    let error = failure ?? EncoderError(.closed, "the encoder is closed")
+    giveUpRestJobs(error)
+    giveUpTurns(error)
     abandonWaitingFrames()
     resumeWaiters()
   }
@@ -385,13 +305,24 @@ final class Engine: Sendable {
   ///
   /// The request counts as a frame in transit: neither a restart nor the end of the session comes
   /// between the request and the entry in the table.
-  func reclaimOneInputInTransit() -> Bool {
+  nonisolated(nonsending) func reclaimOneInputInTransit() async -> Bool {
     let isAllowed = core.withLock { core -> Bool in
       guard core.machine.state == .streaming, core.pool.heldByDriver > 0 else { return false }
       core.machine.frameReserved()
       return true
     }
     guard isAllowed else { return false }
+    guard CallerRequests.enter() else {
+      let progress = configuration.deadlines.progress
+      return await CallerRequests.elsewhere(within: progress) {
+        self.reclaimOneInputAndSettle()
+      } ?? false
+    }
+    defer { CallerRequests.leave() }
+    return reclaimOneInputAndSettle()
+  }
+
+  private func reclaimOneInputAndSettle() -> Bool {
     let hasReclaimed = reclaimOneInput()
     settle(queued: false)
     return hasReclaimed

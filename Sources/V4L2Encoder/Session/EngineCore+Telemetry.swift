@@ -23,12 +23,42 @@ struct PacketTelemetry {
     bitrates.add(bits: 0, lasting: Double(duration) * secondsPerUnit)
   }
 
+  /// The same measures, with those of an earlier encoder before them.
+  func following(_ earlier: PacketTelemetry) -> PacketTelemetry {
+    var sum = self
+    sum.latencies.add(earlier.latencies)
+    sum.deviceLatencies.add(earlier.deviceLatencies)
+    sum.addedLatencies.add(earlier.addedLatencies)
+    sum.bitrates.follow(earlier.bitrates)
+    return sum
+  }
+
   var averageBitrate: Int? { bitrates.average }
   var recentBitrate: Int? { bitrates.recent }
 
   var latency: LatencySummary? { LatencySummary(latencies) }
   var deviceLatency: LatencySummary? { LatencySummary(deviceLatencies) }
   var addedLatency: LatencySummary? { LatencySummary(addedLatencies) }
+}
+
+extension EncoderStatistics {
+  /// Takes over what was measured.
+  mutating func measure(_ telemetry: PacketTelemetry) {
+    latency = telemetry.latency
+    deviceLatency = telemetry.deviceLatency
+    addedLatency = telemetry.addedLatency
+    averageBitrate = telemetry.averageBitrate
+    recentBitrate = telemetry.recentBitrate
+  }
+}
+
+/// An encoder whose measures another one can go on with.
+protocol MeasuredEncoder {
+  var telemetry: PacketTelemetry { get }
+}
+
+extension V4L2VideoEncoder: MeasuredEncoder {
+  var telemetry: PacketTelemetry { session.engine.core.withLock { $0.telemetry } }
 }
 
 extension LatencySummary {
@@ -91,12 +121,8 @@ extension EngineCore {
     current.framesInFlight = pending.count
     current.framesWaiting = waiting.count
     current.frameRateDivisor = rateReduction?.divisor ?? 1
-    current.latency = telemetry.latency
-    current.deviceLatency = telemetry.deviceLatency
-    current.addedLatency = telemetry.addedLatency
+    current.measure(telemetry)
     current.targetBitrate = configuration.rateControl.bitrate
-    current.averageBitrate = telemetry.averageBitrate
-    current.recentBitrate = telemetry.recentBitrate
     current.hasEnded = machine.terminalError != nil
     return current
   }

@@ -38,6 +38,7 @@ extension EngineLoop {
     while engine.core.withLock({ $0.machine.expectsPackets }), engine.reclaimOneInput() {}
     enum Finding { case fine, drained, stalled(String) }
     let isSilent = isQuiet
+    let inRequestSince = engine.turn.withLock { $0.heldSince }
     let finding = engine.core.withLock { core -> Finding in
       // A drain after a rest has not reached the device yet; its time starts when it does.
       guard !core.machine.hasCommand else { return .fine }
@@ -51,12 +52,20 @@ extension EngineLoop {
         guard rest >= deadlines.progress else { return .fine }
         return .stalled("did not finish the drain; \(core.pending.count) frames are missing")
       case .streaming, .stopping:
-        guard rest >= patience, core.pool.heldByDriver > 0 else { return .fine }
+        guard rest >= patience else { return .fine }
+        if let inRequestSince, now - inRequestSince >= patience {
+          return .stalled("has not returned from taking a frame")
+        }
+        guard core.pool.heldByDriver > 0 else { return .fine }
         // A device may keep frames back until more come: then nobody waits for it.
         let owesPackets = core.framesKeptBack != nil && !core.isResting
-        let isAwaited = core.hasWaiters || !core.pool.hasFree
+        // It may need the frame that a caller is still writing.
+        let isFrameComing = inRequestSince == nil && core.machine.framesInTransit > 0
+        let isAwaited = !isFrameComing && (core.hasWaiters || !core.pool.hasFree)
         guard owesPackets || isAwaited else { return .fine }
-        return .stalled("returned none of \(core.pool.heldByDriver) frames")
+        return .stalled(
+          "returned none of \(core.pool.heldByDriver) frames"
+            + (isSilent ? "" : ", though it says that buffers are ready,"))
       case .drained, .restarting, .failed, .closed: return .fine
       }
     }

@@ -20,6 +20,11 @@ struct EngineLoop: ~Copyable {
   var isQuiet = true
   /// What the last wait brought, until it is entered with the next.
   var returned: InputReturns.Sign?
+  var vainWakes = VainWakes()
+  /// What the last wait ended with.
+  var lastReady: Readiness = []
+  /// Whether the last wait left out queues that had been reported in vain.
+  var isPausing = false
   /// Events cannot be read, so they must not end a wait either.
   var ignoresEvents = false
 
@@ -49,8 +54,9 @@ struct EngineLoop: ~Copyable {
       case .wait(let plan):
         let ready = wait(plan)
         if let ready { handleReady(ready, of: plan.interest, hasRoom: hasRoom) }
+        lastReady = ready ?? []
         // A device that reports buffers is not silent, even if they cannot be taken yet.
-        isQuiet = ready?.isDisjoint(with: [.capture, .output]) ?? true
+        if !isPausing { isQuiet = lastReady.isDisjoint(with: [.capture, .output]) }
         checkDeadlines(hasRoom: hasRoom)
       }
     }
@@ -77,9 +83,18 @@ struct EngineLoop: ~Copyable {
     let isErring = isErring
     let mustIgnoreEvents = ignoresEvents
     let sign = returned.take()
+    let lastReady = lastReady
+    var vainWakes = vainWakes
+    var pause: VainWakes.Pause?
+    defer {
+      self.vainWakes = vainWakes
+      isPausing = pause != nil
+      if isPausing, vainWakes.isNews { reportVainWakes() }
+    }
     return engine.core.withLock { core -> Step in
       core.heartbeat &+= 1
       if let sign { core.inputReturns.note(sign, at: now) }
+      pause = vainWakes.roundEnded(lastReady, progress: core.lastProgress)
       // The device had to rest because of the reader: its own time starts again.
       if roomCameBack {
         core.lastProgress = now
@@ -98,12 +113,23 @@ struct EngineLoop: ~Copyable {
       var deadline = now + limit
       if let missingSince { deadline = min(deadline, missingSince + deadlines.consumer) }
       if let end = core.nextLateTime { deadline = min(deadline, end) }
-      let wait = core.nextWait(
+      var wait = core.nextWait(
         hasRoom: hasRoom, ignoresEvents: mustIgnoreEvents, until: deadline, now: now)
+      if let pause {
+        wait.interest.subtract(pause.queues)
+        wait.end = min(wait.end, now + pause.duration)
+      }
       core.wait = wait
       core.statistics.waits += 1
       return .wait(wait)
     }
+  }
+
+  func reportVainWakes() {
+    engine.observer.emit(
+      .info,
+      "\(device.path) says again and again that buffers are ready and has none; it is asked less "
+        + "often")
   }
 
   mutating func wait(_ plan: EngineCore.Wait) -> Readiness? {

@@ -2,13 +2,8 @@
 extension Negotiator {
   mutating func setControls() throws(EncoderError) {
     let profile = configuration.profile ?? defaultProfile()
-    let bitrate: Int? =
-      switch configuration.rateControl {
-      case .constant(let bitrate): bitrate
-      case .variable(_, let peak): peak
-      case .constantQuantizer: nil
-      }
-    let level = try chooseLevel(profile: profile, bitrate: bitrate)
+    let level = try chooseLevel(
+      profile: profile, bitrate: configuration.rateControl.highestBitrate)
     report.profile = profile
     report.level = level
     var plan = ControlPlan.controls(

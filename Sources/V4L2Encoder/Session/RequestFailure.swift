@@ -36,6 +36,12 @@ extension EncoderError {
       (.deviceUnavailable, "\(path) is a directory, not a device")
     case EBUSY:
       (.deviceBusy, "\(path) is busy while \(action); \(holders(path))")
+    case EAGAIN:
+      (
+        .deviceBusy,
+        "\(path) is still not ready while \(action); try again in a moment, and if that stays so, "
+          + "load its driver again"
+      )
     case ENOMEM, ENOSPC:
       (
         .outOfMemory,

@@ -29,11 +29,9 @@ package final class Deferred<Value: Sendable>: Sendable {
 
   /// Waits for the value; nil when it has not come in time, and then it never will.
   package nonisolated(nonsending) func value(within limit: Duration) async -> Value? {
-    let timer = Task.detached {
-      do { try await Task.sleep(for: limit) } catch { return }
-      self.abandon()
-    }
-    let value: Value? = await suspend { suspension in
+    let alarm = AlarmClock.shared.set(at: .now + limit) { self.abandon() }
+    defer { AlarmClock.shared.cancel(alarm) }
+    return await suspend { suspension in
       let (isDone, value) = state.withLock { state -> (Bool, Value?) in
         if state.value != nil || state.isAbandoned { return (true, state.value) }
         state.waiters.append(suspension)
@@ -41,8 +39,6 @@ package final class Deferred<Value: Sendable>: Sendable {
       }
       if isDone { suspension.resume(returning: value) }
     }
-    timer.cancel()
-    return value
   }
 
   private func abandon() {

@@ -17,6 +17,13 @@ package struct LatencyHistogram: Sendable {
     total += 1
   }
 
+  /// Counts what another histogram has counted.
+  package mutating func add(_ other: LatencyHistogram) {
+    for (bucket, count) in other.counts.enumerated() where count > 0 { counts[bucket] += count }
+    longest = max(longest, other.longest)
+    total += other.total
+  }
+
   /// The duration that this share of all does not exceed; nil when nothing was counted.
   package func percentile(_ share: Double) -> Int? {
     guard total > 0 else { return nil }

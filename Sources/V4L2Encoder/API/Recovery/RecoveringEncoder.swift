@@ -66,8 +66,10 @@ public final class RecoveringEncoder: VideoEncoder {
   /// They go on over a recovery, which starts when the reader or a caller meets the failure.
   public var packets: RecoveringPacketSequence { RecoveringPacketSequence(recovery) }
 
-  /// What happened so far in all encoders together; measures such as latency and bitrate are those of
-  /// the present one.
+  /// What happened so far in all encoders together, latencies and bitrates included.
+  ///
+  /// A frame's latency is that in the encoder that made its packet. What an encoder of another type
+  /// measures (from `onDeviceLost`) stands for itself.
   public var statistics: EncoderStatistics { recovery.statistics }
 
   /// Queues one frame; see ``VideoEncoder/encode(_:options:)``.

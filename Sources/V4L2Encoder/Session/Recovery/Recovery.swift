@@ -39,8 +39,14 @@ final class Recovery: Sendable {
   var negotiated: NegotiationReport { core.withLock { $0.negotiated } }
 
   var statistics: EncoderStatistics {
-    let (counted, streams) = core.withLock { ($0.counted, $0.streams) }
-    var statistics = counted.current?.encoder.statistics.following(counted.sum) ?? counted.sum
+    let (counted, earlier, streams) = core.withLock {
+      ($0.counted, $0.earlierTelemetry, $0.streams)
+    }
+    let current = counted.current?.encoder
+    var statistics = current?.statistics.following(counted.sum) ?? counted.sum
+    if let earlier, let telemetry = (current as? any MeasuredEncoder)?.telemetry {
+      statistics.measure(telemetry.following(earlier))
+    }
     statistics.hasEnded = counted.sum.hasEnded
     // An encoder does not know what it is given for the second time.
     statistics.framesIn = max(

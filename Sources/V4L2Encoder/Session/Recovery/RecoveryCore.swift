@@ -35,8 +35,10 @@ struct RecoveryCore {
   private(set) var streams: [Numbered]
   /// What the next encoder begins with: what was in force at the last one's end.
   private(set) var configuration: EncoderConfiguration
-  /// What the encoders that are gone have counted; what is measured is the last one's.
+  /// What the encoders that are gone have counted.
   private var earlier = EncoderStatistics()
+  /// What they have measured; nil before a recovery.
+  private(set) var earlierTelemetry: PacketTelemetry?
   private var report: NegotiationReport
   private var recoveries = 0
   private var framesLost = 0
@@ -175,6 +177,9 @@ struct RecoveryCore {
     statistics.framesDropped.ended = 0
     statistics.framesWaiting = 0
     earlier = statistics.following(earlier)
+    if let telemetry = (encoder as? any MeasuredEncoder)?.telemetry {
+      earlierTelemetry = earlierTelemetry.map { telemetry.following($0) } ?? telemetry
+    }
     current = nil
   }
 
@@ -200,6 +205,7 @@ struct RecoveryCore {
   /// What is counted apart from what the open encoder has counted, which comes with it.
   var counted: (sum: EncoderStatistics, current: Numbered?) {
     var sum = earlier
+    if let earlierTelemetry { sum.measure(earlierTelemetry) }
     sum.recoveries = recoveries
     sum.framesLost = framesLost
     switch phase {

@@ -1,0 +1,169 @@
+/// A frame in a buffer, ready for the driver.
+struct ReadyFrame: Sendable {
+  let index: Int
+  /// What the buffer belongs to.
+  let setup: StreamSetup
+  let presentationTime: Int64
+  let duration: Int64
+  let options: FrameOptions
+  /// When `encode` was called.
+  let start: MonotonicTime
+  var input = EngineCore.Input.mapped
+  /// How many bytes of the picture were copied.
+  var copied = 0
+}
+
+/// From a written buffer to the driver.
+extension Engine {
+  /// Hands a frame to the driver when it is its turn, on the caller's thread if that may be held up.
+  nonisolated(nonsending) func queue(_ frame: ReadyFrame) async throws(EncoderError) {
+    do throws(EncoderError) {
+      try await takeTurn()
+    } catch {
+      giveBack(frame.index, of: frame.setup)
+      settle(queued: false)
+      throw error
+    }
+    guard CallerRequests.enter() else { return try await queueElsewhere(frame) }
+    defer { CallerRequests.leave() }
+    try queueInTurn(frame)
+  }
+
+  private nonisolated(nonsending) func takeTurn() async throws(EncoderError) {
+    if turn.withLock({ $0.take() }) { return }
+    let error = await suspend { (successor: QueuingTurn.Successor) in
+      if turn.withLock({ $0.takeOrWait(successor) }) {
+        successor.resume(returning: nil)
+      } else {
+        armWatchdog()
+        giveUpTurnsIfOver()
+      }
+    }
+    if let error { throw error }
+  }
+
+  /// Has another thread hand the frame over, so that its caller can be told if that never ends.
+  private nonisolated(nonsending) func queueElsewhere(
+    _ frame: ReadyFrame
+  ) async throws(EncoderError) {
+    let answer = Deferred<EncoderError?>()
+    turn.withLock { $0.holder = answer }
+    do throws(Errno) {
+      try DeviceThread.start(named: "v4l2-request") {
+        do throws(EncoderError) {
+          try self.queueInTurn(frame)
+          answer.fulfill(nil)
+        } catch {
+          answer.fulfill(error)
+        }
+      }
+    } catch {
+      // Without room for a thread, the caller's own is all that is left.
+      return try queueInTurn(frame)
+    }
+    armWatchdog()
+    giveUpTurnsIfOver()
+    let deadlines = configuration.deadlines
+    guard let error = await answer.value(within: deadlines.setup + deadlines.progress) else {
+      throw EncoderError(.deviceStalled, "\(device.path) has not taken a frame in time")
+    }
+    if let error { throw error }
+  }
+
+  private func queueInTurn(_ frame: ReadyFrame) throws(EncoderError) {
+    try handOver(frame)
+    core.withLock { core in
+      core.statistics.framesIn += 1
+      core.statistics.bytesCopied += frame.copied
+    }
+    settle(queued: true)
+  }
+
+  /// Makes the entry in the table and the request one step, so that the driver gets the frames of
+  /// several callers in the order of the table.
+  ///
+  /// A kernel driver's own queue lock would make those callers wait for each other as well.
+  private func handOver(_ frame: ReadyFrame) throws(EncoderError) {
+    defer { turn.withLock { $0.pass() }?.resume(returning: nil) }
+    let index = frame.index
+    let options = frame.options
+    if options.forceKeyFrame { try forceKeyFrame(with: frame) }
+    let microseconds = configuration.microseconds(frame.presentationTime)
+    let key = core.withLock { core -> Int64? in
+      guard core.setup === frame.setup else { return nil }
+      let duration = frame.duration > 0 ? frame.duration : core.defaultDuration
+      // A rest may have been long: the device's time to answer starts with its first frame, also
+      // when it keeps back others. How many those are is not known before the first packet.
+      if core.pool.heldByDriver == 0 || core.framesKeptBack == nil || core.isResting {
+        core.lastProgress = .now
+      }
+      core.pool.handToDriver(index)
+      core.attach(frame.input, to: index)
+      if options.forceKeyFrame { core.isKeyFrameOwed = false }
+      core.timeline.frameQueued(presentationTime: frame.presentationTime, duration: duration)
+      core.statistics.deviceRequests += 1
+      let key = core.pending.insert(
+        presentationTime: frame.presentationTime, duration: duration, microseconds: microseconds,
+        begun: frame.start, handedOver: .now)
+      core.notePace { $0.frameQueued(owed: $1, at: .now) }
+      return key
+    }
+    guard let key else {
+      settle(queued: false)
+      throw EncoderError.lentBeforeAChange
+    }
+    do throws(Errno) {
+      try device.handle.queueFrame(
+        device.outputType, index: index, bytesUsed: frame.setup.writer.bytesUsed, timestamp: key,
+        bytes: frame.input.bytes)
+    } catch {
+      let failure = EncoderError(
+        "VIDIOC_QBUF", error, device: device.path, while: "queuing a frame")
+      takeBack(frame, key: key)
+      if failure.code == .deviceLost { fail(failure) }
+      settle(queued: false)
+      if failure.code == .deviceLost { device.handle.wake() }
+      throw failure
+    }
+  }
+
+  private func forceKeyFrame(with frame: ReadyFrame) throws(EncoderError) {
+    do throws(EncoderError) {
+      try forceKeyFrame()
+    } catch {
+      core.withLock { $0.isKeyFrameOwed = false }
+      // What a dropped frame asked for in vain is no fault of this one.
+      guard frame.options.inheritsKeyFrame, error.code == .unsupported else {
+        giveBack(frame.index, of: frame.setup)
+        settle(queued: false)
+        throw error
+      }
+      observer.emit(.info, error.message)
+    }
+  }
+
+  /// Undoes the entry of a frame that the driver did not take.
+  private func takeBack(_ frame: ReadyFrame, key: Int64) {
+    core.withLock { core in
+      // The caller holds the frame too, so nothing is released under the lock.
+      _ = core.detach(frame.index)
+      core.pending.cancel(key: key)
+      core.notePace { if $1 == 0 { $0.rests() } }
+      core.timeline.frameSkipped(presentationTime: frame.presentationTime)
+      core.pool.takeBackFromDriver(frame.index)
+      core.pool.release(frame.index)
+    }
+  }
+
+  /// Tells those of the session's end who wait for a request of somebody else's, or for a thread
+  /// that makes theirs.
+  func giveUpTurns(_ error: EncoderError) {
+    let waiters = turn.withLock { $0.takeWaiters() }
+    waiters.holder?.fulfill(error)
+    for successor in waiters.successors { successor.resume(returning: error) }
+  }
+
+  private func giveUpTurnsIfOver() {
+    if let error = core.withLock({ $0.machine.terminalError }) { giveUpTurns(error) }
+  }
+}

@@ -1,0 +1,121 @@
+import TestSupport
+import Testing
+import VirtualV4L2Device
+
+@testable import V4L2Encoder
+
+/// Requests that never return, made by callers: who is held by them, and who is told.
+@Suite(.timeLimit(.minutes(2))) struct HangingRequestTests {
+  private static let deadlines = Deadlines(
+    setup: .seconds(10), progress: .milliseconds(500), consumer: .seconds(10),
+    silence: .milliseconds(100))
+
+  @Test("callers that hang in more devices than there are processors hold up no task")
+  func tasksGoOnBesideHangingCallers() async throws {
+    let devices = try (0..<CallerRequests.limit + 3).map { _ in try Harness.device() }
+    // All threads that run tasks may be held: then only a thread can end the test.
+    let (isOver, isRescued) = (Gate(), Gate())
+    try DeviceThread.start(named: "rescue") {
+      let deadline = MonotonicTime.now + .seconds(60)
+      while !isOver.isOpenNow, MonotonicTime.now < deadline {
+        DeviceThread.sleep(.milliseconds(20))
+      }
+      if !isOver.isOpenNow { isRescued.open() }
+      for device in devices { device.removeFaults() }
+    }
+    let told = Told()
+    var encoders: [H264Encoder] = []
+    var readers: [Task<[EncodedPacket], any Error>] = []
+    var callers: [Task<Void, Never>] = []
+    for device in devices {
+      let encoder = try await H264Encoder.open(
+        Harness.configuration { $0.deadlines = Self.deadlines }, on: .virtual(device))
+      device.inject(.hanging(.queueFrame))
+      encoders.append(encoder)
+      readers.append(Harness.collect(encoder.packets))
+      for time in Int64(0)..<3 {
+        callers.append(
+          Task.detached { await told.note { try await encoder.encode(Harness.frame(time)) } })
+      }
+    }
+    let count = callers.count - CallerRequests.limit
+    try await eventually(within: .seconds(45), "everybody is told who can be") {
+      told.codes.count >= count
+    }
+    for reader in readers {
+      #expect(try await encoderError { _ = try await reader.value }?.code == .deviceStalled)
+    }
+    #expect(!isRescued.isOpenNow)
+    isOver.open()
+    for caller in callers { await caller.value }
+    #expect(Set(told.codes) == [.deviceStalled])
+    for encoder in encoders { await encoder.close() }
+    try await eventually("every device is given back") {
+      devices.allSatisfy { $0.openHandleCount == 0 }
+    }
+  }
+
+  @Test("an encoder is opened again while the caller of the former one still hangs")
+  func recoveryBesideAHangingCaller() async throws {
+    let devices = [try Harness.device(), try Harness.device()]
+    let next = Locked(0)
+    let encoder = try await RecoveringEncoder.open(
+      Harness.configuration { $0.deadlines = Self.deadlines }
+    ) { (configuration, observer) async throws(EncoderError) -> any VideoEncoder in
+      let number = next.withLock { next in
+        defer { next += 1 }
+        return min(next, devices.count - 1)
+      }
+      return try await H264Encoder.open(
+        configuration, on: .virtual(devices[number]), observer: observer)
+    }
+    let reader = Harness.collect(encoder.packets)
+    for time in Int64(0)..<4 { try await encoder.encode(Harness.frame(time)) }
+    devices[0].inject(.hanging(.queueFrame))
+    let held = Task.detached { try await encoder.encode(Harness.frame(4)) }
+    try await eventually("the caller hangs") { devices[0].faultCount == 1 }
+    // Whoever asks next is served by the next device.
+    for time in Int64(5)..<8 { try await encoder.encode(Harness.frame(time)) }
+    #expect(encoder.statistics.recoveries == 1)
+    devices[0].removeFaults()
+    try await held.value
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime).sorted() == (0..<8).map { $0 })
+  }
+
+  @Test("a change of settings that never returns ends the encoder by its deadline")
+  func hangingSettings() async throws {
+    for change in [true, false] {
+      let device = try Harness.device()
+      let encoder = try await H264Encoder.open(
+        Harness.configuration { $0.deadlines = Self.deadlines }, on: .virtual(device))
+      device.inject(.hanging(.setControl))
+      let error = try await encoderError {
+        if change {
+          _ = try await encoder.update(
+            DynamicSettings(rateControl: .constant(bitrate: 500_000)))
+        } else {
+          try await encoder.requestKeyFrame()
+        }
+      }
+      #expect(error?.code == .deviceStalled)
+      #expect(!encoder.isRunning)
+      device.removeFaults()
+      await encoder.close()
+      #expect(device.openHandleCount == 0)
+    }
+  }
+}
+
+/// What callers were told.
+private final class Told: Sendable {
+  private let list = Locked<[EncoderError.Code]>([])
+
+  var codes: [EncoderError.Code] { list.withLock { $0 } }
+
+  func note(_ body: @Sendable () async throws -> Void) async {
+    guard let error = try? await encoderError(of: body) else { return }
+    list.withLock { $0.append(error.code) }
+  }
+}
