@@ -149,9 +149,11 @@ struct EncodeJob: Sendable {
     console.note(tally.summary(framesLost: framesLost))
     let written = tally.packetsWritten
     if let signal = signals.exitCode {
-      // What a stop cuts off is no failure of its own.
       console.note("stopped; \(written) frames are in \(output)")
-      return errors.first { $0.code == .inputOutput }?.code ?? signal
+      // What a stop cuts off is no failure of its own.
+      guard let failure = errors.first(where: { $0.code == .inputOutput }) else { return signal }
+      console.error(failure.message)
+      return failure.code
     }
     let kept = written > 0 ? " (\(written) encoded frames were written)" : ""
     for error in errors {

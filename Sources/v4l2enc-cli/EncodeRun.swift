@@ -92,6 +92,7 @@ final class EncodeRun: Sendable {
 
   private func feed(limit: Int?) async -> Result {
     var result = Result()
+    var isInputAtFault = false
     do {
       while result.framesIn < limit ?? .max, !stop.isRaised {
         guard let frame = try await source.next(Int64(result.framesIn)) else { break }
@@ -106,6 +107,7 @@ final class EncodeRun: Sendable {
         result.framesIn += 1
       }
     } catch {
+      isInputAtFault = error is CommandError
       result.errors.append(Self.commandError(error))
     }
     // After damaged input, what came before it is still to be finished; after a device failure
@@ -114,6 +116,12 @@ final class EncodeRun: Sendable {
     defer { watch.callEnded(accepted: false) }
     do { try await encoder.drain() } catch {
       if result.errors.isEmpty { result.errors.append(CommandError(error)) }
+    }
+    // Frames wait for the encoder until then, and with them what a mapped file has of them.
+    do { try source.verify() } catch {
+      // It knows more than what was noticed on the way.
+      if isInputAtFault { result.errors.removeAll { $0.code == error.code } }
+      result.errors.insert(error, at: 0)
     }
     return result
   }

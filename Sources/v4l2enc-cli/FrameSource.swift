@@ -41,11 +41,17 @@ protocol FrameSource: AnyObject, Sendable {
   /// Sources without times of their own give it its number in this run as its time.
   nonisolated(nonsending) func next(_ number: Int64) async throws(CommandError) -> VideoFrame?
 
+  /// Throws if frames lost bytes after they were handed out; asked when all have been encoded.
+  func verify() throws(CommandError)
+
   /// Where the frame of this time stands in its camera's count; nil for what is no camera.
   func origin(of time: Int64) -> FrameOrigin?
 }
 
 extension FrameSource {
+  // The frames of most sources are copies of their own.
+  func verify() throws(CommandError) {}
+
   func origin(of time: Int64) -> FrameOrigin? { nil }
 }
 

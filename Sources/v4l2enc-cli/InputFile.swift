@@ -17,6 +17,9 @@ protocol InputBytes: AnyObject, Sendable {
 
   /// Takes the bytes of one frame.
   func frame(byteCount: Int) throws(CommandError) -> InputFrame
+
+  /// Throws if what was taken may have changed since.
+  func verify() throws(CommandError)
 }
 
 /// What asking for a line gave.

@@ -87,6 +87,8 @@ internal import V4L2Encoder
     return .whole(memory, offset: next)
   }
 
+  func verify() throws(CommandError) { try check(position.withLock { $0.next }) }
+
   /// Notices that the file ends before `end`, or that it lost bytes before they were read.
   private func check(_ end: Int) throws(CommandError) {
     let size = Int(file.information.st_size)
@@ -96,7 +98,7 @@ internal import V4L2Encoder
       size < memory.byteCount
       ? "\(name) became shorter while it was read"
       : "reading \(name): \(Errno(rawValue: EIO).text)"
-    let damage = isTorn ? "; the last frame that was read from it is damaged" : ""
+    let damage = isTorn ? "; what was read from it last is damaged" : ""
     throw CommandError(.inputOutput, happening + damage)
   }
 

@@ -66,9 +66,13 @@ private enum Watch {
     action.sa_flags = SA_SIGINFO
     unsafe action.__sigaction_handler.sa_sigaction = { _, information, _ in
       guard let information = unsafe information else { return }
+      // What kill(2) sends has no address.
+      let isFault = unsafe information.pointee.si_code > 0
       let address = unsafe UInt(bitPattern: information.pointee._sifields._sigfault.si_addr)
-      // A fault elsewhere comes again, and meets the former action.
-      if !Watch.mend(address) { unsafe sigaction(SIGBUS, Watch.former, nil) }
+      if isFault, Watch.mend(address) { return }
+      // A fault elsewhere comes again, and meets the former action; what was sent is sent again.
+      unsafe sigaction(SIGBUS, Watch.former, nil)
+      if !isFault { raise(SIGBUS) }
     }
     return unsafe sigaction(SIGBUS, &action, former) == 0
   }()
@@ -88,7 +92,10 @@ private enum Watch {
     for index in 0..<count {
       let start = unsafe places[index].start.load(ordering: .acquiring)
       let end = unsafe places[index].end.load(ordering: .relaxed)
-      guard start != 0, (start..<end).contains(address) else { continue }
+      // The place may have got another mapping in between.
+      guard start != 0, unsafe places[index].start.load(ordering: .acquiring) == start,
+        address >= start, address < end
+      else { continue }
       unsafe places[index].isTorn.store(true, ordering: .releasing)
       let page = address & ~UInt(MappingGuard.pageSize - 1)
       let zeros = unsafe mmap(

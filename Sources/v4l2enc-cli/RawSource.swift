@@ -36,6 +36,8 @@ final class RawSource: FrameSource {
     self.description = description
   }
 
+  func verify() throws(CommandError) { try bytes.verify() }
+
   func next(_ number: Int64) throws(CommandError) -> VideoFrame? {
     switch try bytes.frame(byteCount: layout.byteCount) {
     case .whole(let memory, let offset):

@@ -36,6 +36,8 @@ final class Y4MSource: FrameSource {
     self.description = description
   }
 
+  func verify() throws(CommandError) { try bytes.verify() }
+
   func next(_ number: Int64) throws(CommandError) -> VideoFrame? {
     switch try bytes.line(limit: Y4MHeader.longestLine) {
     case .end, .stopped: return nil

@@ -62,7 +62,7 @@ import Testing
     #expect(bytes.unsafeLoad(fromByteOffset: 4095, as: UInt8.self) == 1)
     #expect(bytes.unsafeLoad(fromByteOffset: 19_999, as: UInt8.self) == 0)
     let message =
-      "\(path) became shorter while it was read; the last frame that was read from it is damaged"
+      "\(path) became shorter while it was read; what was read from it last is damaged"
     #expect(throws: CommandError(.inputOutput, message)) { try input.frame(byteCount: 20_000) }
   }
 
