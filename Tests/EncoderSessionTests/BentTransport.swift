@@ -29,7 +29,6 @@ final class BentTransport: Transport {
   private let isDeaf: Bool
   private let closing: @Sendable () -> Void
   private let isSilent: @Sendable () -> Bool
-  private let readiness: @Sendable (Readiness) -> Readiness
   private let log = Locked<[UInt]>([])
   private let mappings = Locked<(made: Int, undone: Int)>((0, 0))
 
@@ -42,13 +41,11 @@ final class BentTransport: Transport {
   ///   - bend: what is bent.
   ///   - closing: called before a handle is closed.
   ///   - isSilent: whether waiting reports nothing for now.
-  ///   - readiness: what waiting reports, given what is ready.
   init(
     _ device: VirtualDevice, openGate: Gate? = nil, isDeaf: Bool = false,
     bend: @escaping Bend = { $2.perform($0, $1) },
     closing: @escaping @Sendable () -> Void = {},
-    isSilent: @escaping @Sendable () -> Bool = { false },
-    readiness: @escaping @Sendable (Readiness) -> Readiness = { $0 }
+    isSilent: @escaping @Sendable () -> Bool = { false }
   ) {
     self.device = device
     inner = VirtualTransport(device)
@@ -56,7 +53,6 @@ final class BentTransport: Transport {
     self.isDeaf = isDeaf
     self.closing = closing
     self.isSilent = isSilent
-    self.readiness = readiness
     self.bend = bend
   }
 
@@ -101,7 +97,7 @@ final class BentTransport: Transport {
         return try inner.wait(for: [], until: min(soon, deadline ?? soon))
       }
       let ready = try inner.wait(for: transport.isDeaf ? [] : interest, until: deadline)
-      return transport.isDeaf ? [] : transport.readiness(ready)
+      return transport.isDeaf ? [] : ready
     }
     func wake() { inner.wake() }
     func close() {

@@ -33,7 +33,7 @@ extension Engine {
           let divisor = core.isOverrun(claim) ? core.noteOverrun() : nil
           // The loop has to know when the waiter's time is over.
           let hasLimit = core.latency != nil
-          return (hasLimit || core.mustWakeForInputs, divisor)
+          return (hasLimit || core.waitsFor.map { !$0.contains(.output) } ?? false, divisor)
         }
         if mustWake { device.handle.wake() }
         announce(divisor)

@@ -97,10 +97,8 @@ struct EngineCore {
   var isResting: Bool { framesKeptBack.map { pending.count <= $0 } ?? false }
   /// Whether `encode` outruns the device, so that the loop had better wait for OUTPUT buffers too.
   var isUnderPressure = false
-  /// Whether packets bring inputs back.
-  var inputReturns = InputReturns()
   /// What the loop waits for now; nil while it works.
-  var wait: Wait?
+  var waitsFor: Readiness?
   /// Counts the loop's rounds, so that a loop that hangs in a request is found out.
   var heartbeat: UInt64 = 0
   var isWatched = false
@@ -146,7 +144,6 @@ struct EngineCore {
     pool = InputPool(count: setup.report.inputBuffers)
     timeline.reset(reorderDepth: setup.reorderDepth)
     framesKeptBack = nil
-    inputReturns = InputReturns()
     latency?.pace = DevicePace()
     mustCopy = false
     hasReportedCopy = false

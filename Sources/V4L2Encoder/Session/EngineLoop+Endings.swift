@@ -56,7 +56,6 @@ extension EngineLoop {
       }
       core.timeline.reset()
       core.notePace { pace, _ in pace.rests() }
-      core.inputReturns.rests()
       core.buffersWithoutFrame = 0
       core.statistics.drains += 1
     }

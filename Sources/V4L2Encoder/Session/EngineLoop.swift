@@ -18,8 +18,6 @@ struct EngineLoop: ~Copyable {
   var packets: PacketPool
   /// Whether the last wait ended without anything to dequeue.
   var isQuiet = true
-  /// What the last wait brought, until it is entered with the next.
-  var returned: InputReturns.Sign?
   var vainWakes = VainWakes()
   /// What the last wait ended with.
   var lastReady: Readiness = []
@@ -51,9 +49,9 @@ struct EngineLoop: ~Copyable {
       case .exit:
         cleanUp()
         return
-      case .wait(let plan):
-        let ready = wait(plan)
-        if let ready { handleReady(ready, of: plan.interest, hasRoom: hasRoom) }
+      case .wait(let interest, let deadline):
+        let ready = wait(for: interest, until: deadline)
+        if let ready { handleReady(ready, hasRoom: hasRoom) }
         lastReady = ready ?? []
         // A device that reports buffers is not silent, even if they cannot be taken yet.
         if !isPausing { isQuiet = lastReady.isDisjoint(with: [.capture, .output]) }
@@ -66,7 +64,7 @@ struct EngineLoop: ~Copyable {
     case stop
     case restart
     case exit
-    case wait(EngineCore.Wait)
+    case wait(Readiness, MonotonicTime)
   }
 
   mutating func nextStep(hasRoom: Bool) -> Step {
@@ -82,7 +80,6 @@ struct EngineLoop: ~Copyable {
     let roomCameBack = hasRoom && hadNoRoom
     let isErring = isErring
     let mustIgnoreEvents = ignoresEvents
-    let sign = returned.take()
     let lastReady = lastReady
     var vainWakes = vainWakes
     var pause: VainWakes.Pause?
@@ -93,7 +90,6 @@ struct EngineLoop: ~Copyable {
     }
     return engine.core.withLock { core -> Step in
       core.heartbeat &+= 1
-      if let sign { core.inputReturns.note(sign, at: now) }
       pause = vainWakes.roundEnded(lastReady, progress: core.lastProgress)
       // The device had to rest because of the reader: its own time starts again.
       if roomCameBack {
@@ -107,21 +103,25 @@ struct EngineLoop: ~Copyable {
       case .exit: return .exit
       case nil: break
       }
+      var interest: Readiness = mustIgnoreEvents ? [] : .event
+      if core.captureHeld > 0, hasRoom, core.machine.expectsPackets { interest.insert(.capture) }
+      let wantsInputs = !core.inputWaiters.isEmpty || core.isUnderPressure
+      if wantsInputs, core.pool.heldByDriver > 0, core.machine.expectsPackets {
+        interest.insert(.output)
+      }
       var limit = deadlines.progress
       if case .draining(let sign) = core.machine.state { limit = deadlines.patience(after: sign) }
       if isErring { limit = .milliseconds(10) }
       var deadline = now + limit
       if let missingSince { deadline = min(deadline, missingSince + deadlines.consumer) }
       if let end = core.nextLateTime { deadline = min(deadline, end) }
-      var wait = core.nextWait(
-        hasRoom: hasRoom, ignoresEvents: mustIgnoreEvents, until: deadline, now: now)
       if let pause {
-        wait.interest.subtract(pause.queues)
-        wait.end = min(wait.end, now + pause.duration)
+        interest.subtract(pause.queues)
+        deadline = min(deadline, now + pause.duration)
       }
-      core.wait = wait
+      core.waitsFor = interest
       core.statistics.waits += 1
-      return .wait(wait)
+      return .wait(interest, deadline)
     }
   }
 
@@ -132,15 +132,15 @@ struct EngineLoop: ~Copyable {
         + "often")
   }
 
-  mutating func wait(_ plan: EngineCore.Wait) -> Readiness? {
+  mutating func wait(for interest: Readiness, until deadline: MonotonicTime) -> Readiness? {
     // An error condition makes every wait return at once; resting first keeps it from spinning.
     if isErring { DeviceThread.sleep(.milliseconds(10)) }
     do throws(Errno) {
-      let ready = try handle.wait(for: plan.interest, until: plan.end)
-      engine.core.withLock { $0.wait = nil }
+      let ready = try handle.wait(for: interest, until: deadline)
+      engine.core.withLock { $0.waitsFor = nil }
       return ready
     } catch {
-      engine.core.withLock { $0.wait = nil }
+      engine.core.withLock { $0.waitsFor = nil }
       engine.fail(EncoderError("poll", error, device: device.path, while: "waiting for it"))
       return nil
     }
@@ -148,20 +148,14 @@ struct EngineLoop: ~Copyable {
 
   // MARK: - Readiness
 
-  mutating func handleReady(_ ready: Readiness, of interest: Readiness, hasRoom: Bool) {
+  mutating func handleReady(_ ready: Readiness, hasRoom: Bool) {
     if ready.contains(.event) { takeEvent() }
     if ready.contains(.capture) {
       takePacket()
       // The job that fills one buffer frees the other.
-      let hasInput = takeInput()
-      returned = .packet(
-        withInput: hasInput, wereAwaited: interest.isSuperset(of: [.capture, .output]))
-      if hasInput { engine.resumeWaiters() }
+      if takeInput() { engine.resumeWaiters() }
     } else if ready.contains(.output) {
-      if takeInput() {
-        returned = .inputAlone
-        engine.resumeWaiters()
-      }
+      if takeInput() { engine.resumeWaiters() }
       // The device frees inputs apart from packets and nobody waits for them: stop asking.
       engine.core.withLock { core in
         if core.inputWaiters.isEmpty { core.isUnderPressure = false }
