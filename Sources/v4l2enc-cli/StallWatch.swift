@@ -17,7 +17,9 @@ final class StallWatch: Sendable {
   }
 
   /// Looks are counted, not time: a process that was stopped for a while has not been looking.
-  private static let interval = Duration.milliseconds(500)
+  ///
+  /// They are few, since each wakes a process that may have nothing else to do.
+  static let interval = Duration.seconds(2)
 
   private let state = Locked(State())
   private let patience: Duration

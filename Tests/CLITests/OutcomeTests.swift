@@ -173,18 +173,19 @@ import Testing
     let watch = StallWatch(Deadlines(), frameRate: Rational(30))
     /// Whether the device stands still for the command after so many seconds.
     let hasStalled = { (watch: StallWatch, seconds: Int) in
-      (0..<seconds * 2).map { _ in watch.look() }.contains(true)
+      let looks = Int(Duration.seconds(seconds) / StallWatch.interval)
+      return (0..<looks).map { _ in watch.look() }.contains(true)
     }
     #expect(!hasStalled(watch, 20))
     watch.callBegins()
     #expect(!hasStalled(watch, 7))
-    #expect(hasStalled(watch, 2))
+    #expect(hasStalled(watch, 4))
     // Whoever reads the output may take their time.
     watch.packetCame()
     #expect(!hasStalled(watch, 20))
     watch.packetIsWritten()
     #expect(!hasStalled(watch, 7))
-    #expect(hasStalled(watch, 2))
+    #expect(hasStalled(watch, 4))
     watch.callEnded(accepted: true)
     #expect(!hasStalled(watch, 20))
     #expect(watch.framesIn == 1)
@@ -192,6 +193,6 @@ import Testing
     let slow = StallWatch(Deadlines(), frameRate: Rational(1, 10))
     slow.callBegins()
     #expect(!hasStalled(slow, 30))
-    #expect(hasStalled(slow, 5))
+    #expect(hasStalled(slow, 6))
   }
 }

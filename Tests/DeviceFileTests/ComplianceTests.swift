@@ -9,9 +9,9 @@ struct ComplianceTests {
 
   /// Whether a thread of v4l2-compliance did not get to run within a quarter of a second.
   ///
-  /// Traced on a machine with four times as many busy processes as processors: the thread that is to
-  /// call STREAMOFF is created and, 250 ms later, given up before it made one system call. On the
-  /// way out its object is destroyed, which ends the whole program when the thread starts just
+  /// Traced on a machine with four times as many busy processes as processors: the thread that is
+  /// to call STREAMOFF is created and, 250 ms later, given up before it made one system call. On
+  /// the way out its object is destroyed, which ends the whole program when the thread starts just
   /// then. No request reached the device, and only one queue streams in that check, so that
   /// STREAMOFF has no encoding to wait for: the run is repeated.
   private static func wasStarved(_ result: SubprocessResult) -> Bool {

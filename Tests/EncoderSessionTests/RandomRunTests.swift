@@ -56,7 +56,8 @@ import V4L2Encoder
     if let result { print(String(decoding: result.standardOutputContent, as: UTF8.self)) }
   }
 
-  /// Whether everything is given back within some time: devices are closed behind the callers' backs.
+  /// Whether everything is given back within some time: devices are closed behind the callers'
+  /// backs.
   private static func returns(to before: ProcessResources) async -> Bool {
     do {
       try await eventually("everything is given back") {

@@ -129,7 +129,8 @@ import VirtualV4L2Device
     }
     #expect(error?.message.contains("though it says that buffers are ready") == true)
     #expect(error?.code == .deviceStalled)
-    // Twice the deadline at four milliseconds each, both queues, and the first few; thousands before.
+    // Twice the deadline at four milliseconds each, both queues, and the first few; thousands
+    // before.
     #expect(transport.requests.count { $0 == CV4L2_VIDIOC_DQBUF } < 900)
     #expect(lines.withLock { $0.count { $0.contains("ready and has none") } } == 1)
     await encoder.close()

@@ -30,8 +30,9 @@ public struct SubprocessResult: Sendable {
 
 /// A child process with captured output, ended by its number when it is late.
 ///
-/// It inherits no descriptors but the standard ones. Output goes to unlinked files, not pipes: it can be read while the process runs, and a child
-/// that leaves a daemon behind does not keep the reader waiting.
+/// It inherits no descriptors but the standard ones. Output goes to unlinked files, not pipes: it
+/// can be read while the process runs, and a child that leaves a daemon behind does not keep the
+/// reader waiting.
 public final class Subprocess: Sendable {
   /// The process's number.
   public let processIdentifier: Int32

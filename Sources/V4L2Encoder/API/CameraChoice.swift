@@ -24,9 +24,10 @@ public struct CameraChoice: Hashable, Sendable {
 
   /// Chooses from a camera's offers.
   ///
-  /// What counts, in this order: that pictures have colours; the size that was asked for, else the next larger one, since
-  /// pictures are better made smaller than larger; the rate; the way to the encoder; the cost of
-  /// the conversion. So a camera that sends raw pictures too slowly is asked for JPEG.
+  /// What counts, in this order: that pictures have colours; the size that was asked for, else the
+  /// next larger one, since pictures are better made smaller than larger; the rate; the way to the
+  /// encoder; the cost of the conversion. So a camera that sends raw pictures too slowly is asked
+  /// for JPEG.
   ///
   /// - Parameters:
   ///   - offers: `CameraReport.formats`.

@@ -16,8 +16,8 @@ public struct DynamicSettings: Hashable, Sendable {
   public var quantizer: QuantizerRange?
   /// Controls set after these.
   public var controls: [ControlSetting]
-  /// Whether the encoder may be drained and started again where the driver takes a change only then,
-  /// which makes the next frame a key frame.
+  /// Whether the encoder may be drained and started again where the driver takes a change only
+  /// then, which makes the next frame a key frame.
   ///
   /// If not, the outcome of such a change is a refusal with `EBUSY`, or `leftOut` where it is known
   /// before.

@@ -55,8 +55,8 @@ extension EncodedPacket {
   /// The mean of the quantizers that the picture's slices start from (`SliceQPY` of ITU-T H.264,
   /// 7.4.3, and `SliceQpY` of ITU-T H.265, 7.4.7.1).
   ///
-  /// Blocks may deviate from their slice. Nil unless `measuresQuantizer` asked for it, for FWHT, and
-  /// for slices that cannot be read.
+  /// Blocks may deviate from their slice. Nil unless `measuresQuantizer` asked for it, for FWHT,
+  /// and for slices that cannot be read.
   public var averageQuantizer: Double? { unit.averageQuantizer }
   /// The NAL units, found in place; none in a FWHT frame.
   public var nalUnits: NALUnitSequence {

@@ -93,8 +93,8 @@ public enum OddSizePolicy: Hashable, Sendable {
 
 /// Everything that is asked of an encoder.
 ///
-/// ``VideoEncoder/update(_:)`` changes some of it at any time, ``VideoEncoder/reconfigure(_:)`` most
-/// of it while the encoder stays open.
+/// ``VideoEncoder/update(_:)`` changes some of it at any time, ``VideoEncoder/reconfigure(_:)``
+/// most of it while the encoder stays open.
 public struct EncoderConfiguration: Hashable, Sendable {
   /// The size of the frames and of the encoded picture.
   public var size: VideoSize
@@ -137,10 +137,10 @@ public struct EncoderConfiguration: Hashable, Sendable {
   /// How the frame rate is lowered while the device cannot keep up with a live source; nil leaves
   /// it alone.
   ///
-  /// What counts as an overrun is a frame that is dropped or refused for want of room, or that waits
-  /// for a buffer while there is no latency budget. The driver is not told of the lower rate, so each picture gets the
-  /// bits that it got before; `update(_:)` can tell it. Buffers on loan count as frames when they
-  /// are queued.
+  /// What counts as an overrun is a frame that is dropped or refused for want of room, or that
+  /// waits for a buffer while there is no latency budget. The driver is not told of the lower rate,
+  /// so each picture gets the bits that it got before; `update(_:)` can tell it. Buffers on loan
+  /// count as frames when they are queued.
   public var rateReduction: FrameRateReduction?
   /// Buffers for raw frames; the driver may raise it.
   public var inputBuffers: Int

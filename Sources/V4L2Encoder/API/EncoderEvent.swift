@@ -18,8 +18,8 @@ public enum EncoderEvent: Hashable, Sendable {
   /// From the picture of this frame on, other parameter sets are in force; its packet has the new
   /// `configurationRecord`.
   case parameterSetsChanged(presentationTime: Int64)
-  /// The encoder goes on with another configuration, to which this was granted; the next packet is a
-  /// key frame.
+  /// The encoder goes on with another configuration, to which this was granted; the next packet is
+  /// a key frame.
   case reconfigured(NegotiationReport)
   /// The stream's own size differs from the configured one.
   case streamSizeDiffers(VideoSize)
@@ -55,7 +55,8 @@ public struct EncoderObserver: Sendable {
   /// Receives the presentation time of every frame that `encode` took, once: when its packet can be
   /// read, or it is known that there will be none.
   ///
-  /// Whoever keeps frames until then knows which of them a closed or failed encoder had not encoded.
+  /// Whoever keeps frames until then knows which of them a closed or failed encoder had not
+  /// encoded.
   public var frameLeft: (@Sendable (_ presentationTime: Int64) -> Void)?
 
   /// Creates an observer.

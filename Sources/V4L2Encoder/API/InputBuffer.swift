@@ -61,8 +61,8 @@ public struct InputBuffer: ~Copyable, Sendable {
   /// processor that writes through a mapping brackets that with DMA_BUF_IOCTL_SYNC.
   ///
   /// - Returns: the colour planes in the format's order.
-  /// - Throws: `invalidFrame` after a change of size or format, `unsupported` when the driver exports
-  ///   no buffers, `closed` or whatever else ended
+  /// - Throws: `invalidFrame` after a change of size or format, `unsupported` when the driver
+  ///   exports no buffers, `closed` or whatever else ended
   ///   the encoder.
   public func dmabufPlanes() throws(EncoderError) -> [DMABUFPlane] {
     guard let engine else { return [] }

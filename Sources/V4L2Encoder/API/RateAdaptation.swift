@@ -2,9 +2,9 @@
 ///
 /// A congestion controller says many times a second what the network carries. An encoder should not
 /// follow every word: its rate control needs some pictures to settle, and some drivers must be
-/// drained and started again for each change, with a key frame. So the bitrate falls soon and as far
-/// as it is told, because what the network does not carry waits in queues or is lost, and rises late
-/// and in steps, because a rise that was a mistake costs another cut.
+/// drained and started again for each change, with a key frame. So the bitrate falls soon and as
+/// far as it is told, because what the network does not carry waits in queues or is lost, and rises
+/// late and in steps, because a rise that was a mistake costs another cut.
 ///
 /// A plain value without a clock of its own: give it targets and times, and do what it says.
 public struct RateAdaptation: Hashable, Sendable {
@@ -18,15 +18,16 @@ public struct RateAdaptation: Hashable, Sendable {
     public var cutInterval = Duration.milliseconds(300)
     /// From this share on, 0.3, a cut is urgent: every picture at the old bitrate makes it worse.
     public var urgentCut = 0.3
-    /// From one change to an urgent cut: 100 ms, within which several targets are one piece of news.
+    /// From one change to an urgent cut: 100 ms, within which several targets are one piece of
+    /// news.
     public var urgentCutInterval = Duration.milliseconds(100)
     /// The smallest rise: 0.1.
     ///
-    /// Larger than the smallest cut, so that targets which swing by a few percent around the bitrate
-    /// change nothing. The upper bound is reached whatever is missing.
+    /// Larger than the smallest cut, so that targets which swing by a few percent around the
+    /// bitrate change nothing. The upper bound is reached whatever is missing.
     public var smallestRise = 0.1
-    /// The largest rise: 0.15, about twice what Google's congestion control adds in a second when it
-    /// probes (8 %, draft-ietf-rmcat-gcc-02, 5.5), so that the encoder does not hold it back.
+    /// The largest rise: 0.15, about twice what Google's congestion control adds in a second when
+    /// it probes (8 %, draft-ietf-rmcat-gcc-02, 5.5), so that the encoder does not hold it back.
     public var largestRise = 0.15
     /// How long all targets must allow a rise, counted from the last change: 1 s.
     public var riseDelay = Duration.seconds(1)

@@ -49,8 +49,9 @@ public struct StatisticsSequence: AsyncSequence, Sendable {
 extension VideoEncoder {
   /// The counters, again and again.
   ///
-  /// After `close` or a failure the last ones come, whose `hasEnded` is true, and the sequence ends.
-  /// It keeps the encoder open as any reference does: close it, or cancel the task that reads.
+  /// After `close` or a failure the last ones come, whose `hasEnded` is true, and the sequence
+  /// ends. It keeps the encoder open as any reference does: close it, or cancel the task that
+  /// reads.
   ///
   /// - Parameter period: from one reading to the next, at least a millisecond.
   /// - Returns: a sequence that everybody who iterates over it gets for himself.

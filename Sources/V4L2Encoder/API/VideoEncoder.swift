@@ -46,10 +46,10 @@ public protocol VideoEncoder: Sendable {
   /// that was asked for with it is made of the next frame that is not.
   ///
   /// - Throws: `invalidFrame`; `consumerStalled` or `buffersLent` when no buffer becomes free;
-  ///   `wouldBlock` when the policy is `fail` and there is no room; `unsupported` for a key frame on
-  ///   demand that the driver does not make; `deviceStalled`, `deviceLost`, `deviceBusy`, `outOfMemory`, `unsupported` or `protocolViolation` for what
-  ///   the device answers; `cancelled` or `closed`. After any of them no packet comes for this
-  ///   frame.
+  ///   `wouldBlock` when the policy is `fail` and there is no room; `unsupported` for a key frame
+  ///   on demand that the driver does not make; `deviceStalled`, `deviceLost`, `deviceBusy`,
+  ///   `outOfMemory`, `unsupported` or `protocolViolation` for what the device answers; `cancelled`
+  ///   or `closed`. After any of them no packet comes for this frame.
   nonisolated(nonsending) func encode(
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError)
@@ -98,13 +98,15 @@ public protocol VideoEncoder: Sendable {
   /// Goes on with another size, pixel format or whatever else is negotiated.
   ///
   /// Frames that were queued, or waited to be, come out first. Then both queues are stopped
-  /// and their buffers freed, everything is negotiated as at the opening, and the next frame becomes
-  /// a key frame with parameter sets of its own. Controls that were set before and are not in the new
-  /// configuration, such as dropped `additionalControls`, keep their values. `packets` and `statistics` go on; `negotiated` is
-  /// the new one, and ``EncoderEvent/reconfigured(_:)`` says when. A frame that does not fit any
-  /// more, and a lent buffer of before, is refused with `invalidFrame`.
+  /// and their buffers freed, everything is negotiated as at the opening, and the next frame
+  /// becomes a key frame with parameter sets of its own. Controls that were set before and are not
+  /// in the new configuration, such as dropped `additionalControls`, keep their values. `packets`
+  /// and `statistics` go on; `negotiated` is the new one, and ``EncoderEvent/reconfigured(_:)``
+  /// says when. A frame that does not fit any more, and a lent buffer of before, is refused with
+  /// `invalidFrame`.
   ///
-  /// What the driver refuses leaves the configuration that was in force: encoding may go on with it.
+  /// What the driver refuses leaves the configuration that was in force: encoding may go on with
+  /// it.
   ///
   /// - Throws: `invalidConfiguration`, also for what cannot change while an encoder is open: time
   ///   base, packet capacity, deadlines, and how packets look; `unsupported`; `buffersLent` when

@@ -148,7 +148,8 @@ struct CaptureLoop: ~Copyable {
     do throws(EncoderError) {
       picture = engine.mailbox.hasRoom() ? try stream.picture(in: buffer) : .noRoom
     } catch {
-      // The planes were checked when the camera was set up, but not where the driver begins in them.
+      // The planes were checked when the camera was set up, but not where the driver begins in
+      // them.
       throw .invalidArgument
     }
     switch picture {

@@ -3,7 +3,8 @@
 extension DriverFamily {
   /// Raspberry Pi's firmware encoder (`bcm2835-v4l2-codec.c` of raspberrypi/linux).
   ///
-  /// `vidioc_s_parm` and `bcm2835_codec_s_ctrl` hand frame rate and bitrate to the running firmware.
+  /// `vidioc_s_parm` and `bcm2835_codec_s_ctrl` hand frame rate and bitrate to the running
+  /// firmware.
   public static let bcm2835 = DriverFamily(
     "bcm2835-codec", "Raspberry Pi Zero to 4", FamilySigns(drivers: ["bcm2835-codec"]))
 
@@ -57,8 +58,8 @@ extension DriverFamily {
 
   /// Allegro DVT (`allegro-core.c`).
   ///
-  /// `allegro_channel_create` takes the controls and locks them until the queues are stopped. There is no
-  /// `FORCE_KEY_FRAME` and no S_SELECTION.
+  /// `allegro_channel_create` takes the controls and locks them until the queues are stopped. There
+  /// is no `FORCE_KEY_FRAME` and no S_SELECTION.
   public static let allegro = DriverFamily(
     "allegro", "Xilinx ZynqMP EV", FamilySigns(drivers: ["allegro"])
   ).with { family in

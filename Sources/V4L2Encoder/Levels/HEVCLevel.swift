@@ -2,7 +2,8 @@
 enum HEVCLevels {
   private typealias Row = (name: String, picture: Int, rate: Int, bitrate: Int, buffer: Int)
 
-  // MaxLumaPs in samples, MaxLumaSr in samples per second, MaxBR in 1000 bit/s, MaxCPB in 1000 bits.
+  // MaxLumaPs in samples, MaxLumaSr in samples per second, MaxBR in 1000 bit/s, MaxCPB in 1000
+  // bits.
   private static let rows: [Row] = [
     ("1", 36_864, 552_960, 128, 350),
     ("2", 122_880, 3_686_400, 1_500, 1_500),

@@ -16,7 +16,8 @@ extension Engine {
     return try await atRest { .configuration(wanted, $0) }.get()
   }
 
-  /// Frames that wait already, in the library or in `encode`, are of the size that is still in force.
+  /// Frames that wait already, in the library or in `encode`, are of the size that is still in
+  /// force.
   private nonisolated(nonsending) func letFramesBeforePass() async throws(EncoderError) {
     if core.withLock({ $0.waiting.lastSequence != nil }) { try await drain() }
     guard core.withLock({ !$0.inputWaiters.isEmpty }) else { return }

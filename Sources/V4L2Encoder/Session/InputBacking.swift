@@ -63,9 +63,9 @@ package struct ImportTable: Sendable {
 /// Which memory each place for addresses holds, and held last.
 ///
 /// videobuf2 pins the pages behind an address when it comes to a place and keeps them until another
-/// address or length comes there (`__prepare_userptr`). Memory that was freed and allocated again has the
-/// same address and other pages: at a place that held that address before, the driver would encode
-/// the old picture.
+/// address or length comes there (`__prepare_userptr`). Memory that was freed and allocated again
+/// has the same address and other pages: at a place that held that address before, the driver would
+/// encode the old picture.
 package struct PointerTable: Sendable {
   private struct Place {
     /// What the driver may have pinned.

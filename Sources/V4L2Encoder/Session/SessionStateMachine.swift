@@ -1,7 +1,8 @@
 /// What a session may do next, and nothing else: no I/O, no clock, no continuation.
 ///
 /// ```
-/// streaming ─drain─▶ stopping ─frames settled─▶ draining ─end─▶ drained ─encode─▶ restarting ─▶ streaming
+/// streaming ─drain─▶ stopping ─frames settled─▶ draining ─end─▶ drained ─encode─▶ restarting ─▶
+/// streaming
 ///     any state ─▶ failed(error), closed
 /// ```
 package struct SessionStateMachine: Sendable {
@@ -120,7 +121,8 @@ package struct SessionStateMachine: Sendable {
     }
   }
 
-  /// Somebody wants other buffers or settings; false while frames are about, which must be drained before.
+  /// Somebody wants other buffers or settings; false while frames are about, which must be drained
+  /// before.
   package mutating func requestRestart() -> Bool {
     guard framesInTransit == 0, state == .drained || (state == .streaming && !hasQueuedFrames)
     else { return false }

@@ -3,14 +3,15 @@
 /// When the device is lost, stands still or answers what it should not, it is closed and opened
 /// again as the policy says, and the frames whose packets had not come out are encoded again, in
 /// their order. Meanwhile `encode`, `drain` and the reader wait. The first packet after that is a
-/// key frame with ``EncodedPacket/isDiscontinuity`` set; every frame has its packet once, as without
-/// the failure.
+/// key frame with ``EncodedPacket/isDiscontinuity`` set; every frame has its packet once, as
+/// without the failure.
 ///
 /// Frames are held by reference until their packets are out or the encoder is closed, so their
 /// memory must not be written before it is released, and DMABUFs come back to their producer a
 /// little later than from an encoder without recovery. A frame that the next encoder does not take
-/// is reported as dropped (``FrameDropReason/refused(_:)``). Pictures in buffers that `nextInputBuffer` lent
-/// belong to the device and are lost with it, each named by ``EncoderEvent/frameLost(presentationTime:)``.
+/// is reported as dropped (``FrameDropReason/refused(_:)``). Pictures in buffers that
+/// `nextInputBuffer` lent belong to the device and are lost with it, each named by
+/// ``EncoderEvent/frameLost(presentationTime:)``.
 ///
 /// When the policy is exhausted, the error `recoveryFailed` has the frames that are not encoded.
 public final class RecoveringEncoder: VideoEncoder {
@@ -74,8 +75,8 @@ public final class RecoveringEncoder: VideoEncoder {
 
   /// Queues one frame; see ``VideoEncoder/encode(_:options:)``.
   ///
-  /// - Throws: as the protocol says; `recoveryFailed`; the device's own error for a frame with which
-  ///   it failed as often as the policy allows.
+  /// - Throws: as the protocol says; `recoveryFailed`; the device's own error for a frame with
+  ///   which it failed as often as the policy allows.
   public nonisolated(nonsending) func encode(
     _ frame: VideoFrame, options: FrameOptions
   ) async throws(EncoderError) {
@@ -126,8 +127,8 @@ public final class RecoveringEncoder: VideoEncoder {
     try await recovery.requestKeyFrame()
   }
 
-  /// Goes on with another size, pixel format or whatever else is negotiated, and so do later encoders;
-  /// see ``VideoEncoder/reconfigure(_:)``.
+  /// Goes on with another size, pixel format or whatever else is negotiated, and so do later
+  /// encoders; see ``VideoEncoder/reconfigure(_:)``.
   ///
   /// - Throws: as the protocol says; `recoveryFailed`.
   @discardableResult

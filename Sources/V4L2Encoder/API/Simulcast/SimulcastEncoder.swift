@@ -7,9 +7,9 @@
 /// interval.
 ///
 /// Each layer is fed by a task of its own. A layer whose encoder fails gets no frames any more, is
-/// reported by ``SimulcastEvent/layerFailed(_:)``, and the others go on. For a layer that is too slow,
-/// or whose packets nobody reads, the admission policy decides: with `dropNewest` it alone leaves
-/// frames out; with `wait` `encode` goes at the pace of the slowest.
+/// reported by ``SimulcastEvent/layerFailed(_:)``, and the others go on. For a layer that is too
+/// slow, or whose packets nobody reads, the admission policy decides: with `dropNewest` it alone
+/// leaves frames out; with `wait` `encode` goes at the pace of the slowest.
 public final class SimulcastEncoder: Sendable {
   private struct State {
     var pictures: [VideoFrame?] = []
@@ -35,9 +35,9 @@ public final class SimulcastEncoder: Sendable {
   /// - Parameters:
   ///   - size: the size of the frames that will come.
   ///   - format: the layout of the frames that will come.
-  ///   - streams: the encoders. Their input format must be that of the frames where these are NV12 or
-  ///     I420, NV12 otherwise; they must agree on colours and the key frame interval, and drop no
-  ///     frames of their own (`admission`, `latencyBudget`, `rateReduction`).
+  ///   - streams: the encoders. Their input format must be that of the frames where these are NV12
+  ///     or I420, NV12 otherwise; they must agree on colours and the key frame interval, and drop
+  ///     no frames of their own (`admission`, `latencyBudget`, `rateReduction`).
   ///   - admission: `wait` or `dropNewest`.
   ///   - event: receives what happens in each layer, by its name, on any thread; must return
   ///     quickly.

@@ -1,4 +1,5 @@
-/// Brings frames into one layer's encoder, in a task of its own, so that no layer waits for another.
+/// Brings frames into one layer's encoder, in a task of its own, so that no layer waits for
+/// another.
 final class LayerFeeder: Sendable {
   private enum Job: Sendable {
     case frame(VideoFrame, FrameOptions)
