@@ -17,6 +17,7 @@ final class FrameAccount: Sendable {
     var firstKeyFrame: Int?
     var readerIsPaused = false
     var failure: EncoderError?
+    var recoveredFrom: [EncoderError] = []
     var isOver = false
   }
 
@@ -29,6 +30,7 @@ final class FrameAccount: Sendable {
         case .frameSkipped(let time): book.skipped.append(time)
         case .frameDropped(let time, _): book.dropped.append(time)
         case .frameLost(let time): book.lost.append(time)
+        case .recovering(let error): book.recoveredFrom.append(error)
         default: break
         }
       }
@@ -41,6 +43,8 @@ final class FrameAccount: Sendable {
 
   /// The error that the reader was told, if the session failed.
   var failure: EncoderError? { book.withLock { $0.failure } }
+  /// What the encoder was opened again for, once for each time that it failed.
+  var recoveredFrom: [EncoderError] { book.withLock { $0.recoveredFrom } }
   /// Whether the reader has come to the end.
   var isOver: Bool { book.withLock { $0.isOver } }
 

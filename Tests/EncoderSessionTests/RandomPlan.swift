@@ -29,15 +29,15 @@ struct RandomPlan: Sendable {
   }
 
   let seed: UInt64
-  let device: VirtualDevice.Configuration
-  let codec: VideoCodec
-  let configuration: EncoderConfiguration
+  var device: VirtualDevice.Configuration
+  var codec: VideoCodec
+  var configuration: EncoderConfiguration
   /// Whether the encoder is opened again when its device fails.
-  let recovers: Bool
+  var recovers: Bool
   /// How many packets wait for each of two readers of a broadcast, one of which may lose some; nil
   /// for a single reader of the encoder's own packets.
-  let broadcastCapacity: Int?
-  let steps: [Step]
+  var broadcastCapacity: Int?
+  var steps: [Step]
 
   init(seed: UInt64) {
     self.seed = seed
@@ -48,8 +48,7 @@ struct RandomPlan: Sendable {
       nullDelay: Int.random(in: 0...3, using: &numbers))
     let codecs = personality.codedFormats.map(\.codec)
     codec = codecs.contains(.hevc) && numbers.chance(1, in: 3) ? .hevc : .h264
-    let recovers = numbers.chance(1, in: 2)
-    self.recovers = recovers
+    recovers = numbers.chance(1, in: 2)
     broadcastCapacity = numbers.chance(1, in: 4) ? Int.random(in: 1...4, using: &numbers) : nil
     configuration = Harness.configuration {
       $0.inputBuffers = Int.random(in: 2...5, using: &numbers)
@@ -61,11 +60,11 @@ struct RandomPlan: Sendable {
         $0.latencyBudget = .milliseconds(Int.random(in: 1...200, using: &numbers))
       }
       if numbers.chance(1, in: 5) { $0.rateReduction = FrameRateReduction(.quick) }
-      // Long enough for a machine that does much else: without faults nothing may fail. What is
-      // called a failure too early does no harm where it is recovered from.
+      // Long enough for a machine that does much else: without faults nothing may fail, and
+      // nothing may be recovered from.
       $0.deadlines = Deadlines(
-        setup: .seconds(5), progress: recovers ? .seconds(1) : .seconds(3),
-        consumer: .seconds(10), silence: .milliseconds(50))
+        setup: .seconds(5), progress: .seconds(3), consumer: .seconds(10),
+        silence: .milliseconds(50))
     }
     steps = (0..<Int.random(in: 10...30, using: &numbers)).map { _ in numbers.step() }
   }

@@ -16,7 +16,7 @@ struct RandomOutcome: Hashable, Sendable {
 /// Carries a random plan out and says what was not as it must always be.
 ///
 /// Whatever the device does: every call ends in time, no frame is without a fate, and a session
-/// fails of nothing but a fault that may end it.
+/// fails, or is recovered, of nothing but a fault that may end it.
 struct RandomRun {
   private let plan: RandomPlan
   private let device: VirtualDevice
@@ -26,13 +26,19 @@ struct RandomRun {
   private var outcome = RandomOutcome()
   /// Whether the device has a fault before it that may end a session.
   private var isHarmed = false
+  /// Whether the device has a fault before it that keeps a buffer for good.
+  private var keepsBuffers = false
 
   /// One encoder from its opening to its end.
   private struct Session {
     let subject: RandomSubject
     var loans: [LentBuffer] = []
-    /// Whether it met a fault that may end it.
+    /// Whether it met a fault that may end it, and was not seen in health since.
     var mayFail: Bool
+    /// Whether the device may have kept one of its buffers for good.
+    var mayMissBuffers = false
+    /// How many of its recoveries had a reason.
+    var recoveriesExplained = 0
     /// Whether buffers were exchanged, so that loans of before are good for nothing.
     var hasNewBuffers = false
     var orderIsKnown = true
@@ -46,10 +52,21 @@ struct RandomRun {
   /// How long a call may take that ends by the deadlines of the plan, on a machine with much to do.
   private static var patience: Duration { .seconds(40) }
 
-  static func outcome(of plan: RandomPlan) async throws -> RandomOutcome {
+  /// Carries a plan out.
+  ///
+  /// - Parameters:
+  ///   - plan: the plan.
+  ///   - meddle: what happens to the device before each step without the run's knowing.
+  /// - Returns: what was seen.
+  static func outcome(
+    of plan: RandomPlan, meddle: (RandomPlan.Step, VirtualDevice) -> Void = { _, _ in }
+  ) async throws -> RandomOutcome {
     var run = RandomRun(plan: plan, device: try VirtualDevice(plan.device))
     do {
-      for step in plan.steps { try await run.perform(step) }
+      for step in plan.steps {
+        meddle(step, run.device)
+        try await run.perform(step)
+      }
       run.removeFaults()
       try await run.close()
     } catch {
@@ -73,11 +90,17 @@ struct RandomRun {
       device.inject(fault)
       if fault.holdsCallers { limiter.release(device) }
       guard !fault.isHarmless else { return }
+      noteUnexplainedRecoveries()
       isHarmed = true
       session?.mayFail = true
+      if fault.effect == .damage(.lost) {
+        keepsBuffers = true
+        session?.mayMissBuffers = true
+      }
       return
     case .removeFaults:
       removeFaults()
+      try await lookForHealth()
       return
     case .reopen(let drained):
       if drained { try await drain() }
@@ -116,6 +139,22 @@ struct RandomRun {
   private mutating func removeFaults() {
     device.removeFaults()
     isHarmed = false
+    keepsBuffers = false
+  }
+
+  /// Takes back that the session may fail, when without faults everything comes out of it.
+  private mutating func lookForHealth() async throws {
+    guard session?.mayFail == true, session?.mayMissBuffers == false else { return }
+    guard try await drain(), let account = session?.account else { return }
+    session?.mayFail = false
+    session?.recoveriesExplained = account.recoveredFrom.count
+  }
+
+  private mutating func noteUnexplainedRecoveries() {
+    guard let session, !session.mayFail else { return }
+    for error in session.account.recoveredFrom.dropFirst(session.recoveriesExplained) {
+      outcome.violations.append("recovered without a reason: \(error)")
+    }
   }
 
   // MARK: - Opening and closing
@@ -129,7 +168,7 @@ struct RandomRun {
       removeFaults()
       subject = try await opened()
     }
-    session = Session(subject: subject, mayFail: isHarmed)
+    session = Session(subject: subject, mayFail: isHarmed, mayMissBuffers: keepsBuffers)
   }
 
   private func opened() async throws -> RandomSubject {
@@ -140,6 +179,7 @@ struct RandomRun {
 
   private mutating func close() async throws {
     guard let session else { return }
+    noteUnexplainedRecoveries()
     self.session = nil
     let (encoder, account) = (session.encoder, session.account)
     try await withDeadline(Self.patience, "closing") { await encoder.close() }
@@ -243,9 +283,11 @@ struct RandomRun {
     }
   }
 
-  private mutating func drain() async throws {
-    guard let session else { return }
-    guard try await call("draining", { try await $0.drain() }) else { return }
+  /// Drains; false when that failed.
+  @discardableResult
+  private mutating func drain() async throws -> Bool {
+    guard let session else { return false }
+    guard try await call("draining", { try await $0.drain() }) else { return false }
     self.session?.isDrained = true
     let statistics = session.encoder.statistics
     let missing = statistics.framesIn - statistics.packetsOut - statistics.framesSkipped
@@ -253,6 +295,7 @@ struct RandomRun {
     if !(0...statistics.framesLost).contains(missing) {
       outcome.violations.append("frames are missing after a drain: \(statistics)")
     }
+    return true
   }
 }
 
