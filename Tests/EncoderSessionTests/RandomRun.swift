@@ -58,6 +58,7 @@ struct RandomRun {
   ///   - plan: the plan.
   ///   - meddle: what happens to the device before each step without the run's knowing.
   /// - Returns: what was seen.
+  /// - Throws: what keeps the device from being made.
   static func outcome(
     of plan: RandomPlan, meddle: (RandomPlan.Step, VirtualDevice) -> Void = { _, _ in }
   ) async throws -> RandomOutcome {
