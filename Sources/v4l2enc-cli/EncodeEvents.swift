@@ -7,11 +7,6 @@ final class EncodeEvents: Sendable {
   private let recovering = Locked(false)
   private let listeners = Locked(Listeners())
 
-  /// What else is to happen when the device has failed.
-  private struct Listeners {
-    var actions: [@Sendable () -> Void] = []
-  }
-
   init(_ console: Console) { self.console = console }
 
   /// Encoded pictures that came but belong to no frame, so that they are not in the output.
@@ -20,10 +15,12 @@ final class EncodeEvents: Sendable {
   /// Whether the device has failed and is looked for.
   var isRecovering: Bool { recovering.withLock { $0 } }
 
-  /// Has something done whenever the device has failed and is looked for.
-  func whenRecovering(_ action: @escaping @Sendable () -> Void) {
-    listeners.withLock { $0.actions.append(action) }
+  /// Has something done whenever the device has failed and is looked for; `forget` takes it back.
+  func whenRecovering(_ action: @escaping Listeners.Action) -> Int {
+    listeners.withLock { $0.add(action) }
   }
+
+  func forget(_ number: Int) { _ = listeners.withLock { $0.remove(number) } }
 
   /// What the library reports to.
   var observer: EncoderObserver {
@@ -58,7 +55,7 @@ final class EncodeEvents: Sendable {
     case .recovering(let error):
       recovering.withLock { $0 = true }
       console.warning("\(error.finding); trying to go on")
-      for action in listeners.withLock({ $0.actions }) { action() }
+      for action in listeners.withLock({ $0.all }) { action() }
     case .recovered(let recovery):
       recovering.withLock { $0 = false }
       console.warning(RecoveryText.line(recovery))

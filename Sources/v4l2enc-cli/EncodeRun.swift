@@ -58,8 +58,12 @@ final class EncodeRun: Sendable {
       end.yield(Result(framesIn: watch.framesIn, errors: [error]))
     }
     // A device that is looked for is not waited for: what has come out is all there is.
-    stop.whenRaised { [events] in if events.isRecovering { feeding.cancel() } }
-    events.whenRecovering { [stop] in if stop.isRaised { feeding.cancel() } }
+    let onStop = stop.whenRaised { [events] in if events.isRecovering { feeding.cancel() } }
+    let onRecovery = events.whenRecovering { [stop] in if stop.isRaised { feeding.cancel() } }
+    defer {
+      stop.forget(onStop)
+      events.forget(onRecovery)
+    }
     // A failed writer ends the feeding: there is nowhere for packets to go.
     let guarding = Task {
       if await writing.value != nil {

@@ -4,11 +4,6 @@ internal import V4L2Encoder
 
 /// That somebody wants the command to end early; wakes a reader that waits for input.
 final class StopRequest: Sendable {
-  /// What else is to happen when a stop is asked for.
-  private struct Listeners {
-    var actions: [@Sendable () -> Void] = []
-  }
-
   private let raised = Atomic(false)
   private let listeners = Locked(Listeners())
   private let readEnd: OpenFile
@@ -34,21 +29,19 @@ final class StopRequest: Sendable {
     guard !raised.exchange(true, ordering: .acquiringAndReleasing) else { return }
     // The byte stays in the pipe, so every later wait ends at once as well.
     _ = OutputDescriptor.writeAll([0], to: writeEnd.descriptor)
-    let actions = listeners.withLock { listeners in
-      defer { listeners.actions = [] }
-      return listeners.actions
-    }
-    for action in actions { action() }
+    for action in listeners.withLock({ $0.removeAll() }) { action() }
   }
 
-  /// Has something done when a stop is asked for, or at once if it was.
-  func whenRaised(_ action: @escaping @Sendable () -> Void) {
-    let isLate = listeners.withLock { listeners in
-      let isLate = isRaised
-      if !isLate { listeners.actions.append(action) }
-      return isLate
-    }
-    if isLate { action() }
+  /// Has something done when a stop is asked for, or at once if it was; `forget` takes it back.
+  @discardableResult
+  func whenRaised(_ action: @escaping Listeners.Action) -> Int? {
+    let number = listeners.withLock { listeners in isRaised ? nil : listeners.add(action) }
+    if number == nil { action() }
+    return number
+  }
+
+  func forget(_ number: Int?) {
+    if let number { _ = listeners.withLock { $0.remove(number) } }
   }
 
   /// Waits until the descriptor can be read; false when a stop was asked for first.

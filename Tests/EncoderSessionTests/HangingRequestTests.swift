@@ -84,6 +84,81 @@ import VirtualV4L2Device
     #expect(try await reader.value.map(\.presentationTime).sorted() == (0..<8).map { $0 })
   }
 
+  @Test("a frame that another thread hands over is not refused while it may still come out")
+  func oneFate() async throws {
+    // All that callers may hold is held, so that the frame is handed over by a thread of its own.
+    var entered = 0
+    while CallerRequests.enter() { entered += 1 }
+    defer { for _ in 0..<entered { CallerRequests.leave() } }
+    let deadlines = Deadlines(
+      setup: .seconds(1), progress: .milliseconds(500), consumer: .seconds(60),
+      silence: .milliseconds(100))
+    let device = try Harness.device()
+    let encoder = try await H264Encoder.open(
+      Harness.configuration {
+        $0.deadlines = deadlines
+        $0.packetCapacity = 1
+      }, on: .virtual(device))
+    try await encoder.encode(Harness.frame(0))
+    try await eventually("packets wait for their reader") {
+      !encoder.session.engine.mailbox.hasRoom()
+    }
+    device.inject(.hanging(.queueFrame))
+    let held = Task { try await encoder.encode(Harness.frame(1)) }
+    try await eventually("the request hangs") { device.faultCount == 1 }
+    let since = MonotonicTime.now
+    try await eventually("all deadlines but the reader's pass") {
+      MonotonicTime.now - since > .seconds(3)
+    }
+    #expect(encoder.statistics.framesIn == 1)
+    device.removeFaults()
+    let reader = Harness.collect(encoder.packets)
+    try await held.value
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0, 1])
+  }
+
+  @Test("a caller behind a request that hangs can be cancelled")
+  func cancellationBehindAHangingCaller() async throws {
+    let device = try Harness.device()
+    let encoder = try await H264Encoder.open(
+      Harness.configuration { $0.deadlines.progress = .seconds(60) }, on: .virtual(device))
+    let reader = Harness.collect(encoder.packets)
+    device.inject(.hanging(.queueFrame))
+    let held = Task.detached { try await encoder.encode(Harness.frame(0)) }
+    try await eventually("the caller hangs") { device.faultCount == 1 }
+    let next = Task.detached { try await encoder.encode(Harness.frame(1)) }
+    try await eventually("the next one waits for his turn") {
+      encoder.session.engine.core.withLock { $0.machine.framesInTransit } == 2
+    }
+    next.cancel()
+    #expect(try await encoderError { try await next.value }?.code == .cancelled)
+    device.removeFaults()
+    try await held.value
+    try await encoder.encode(Harness.frame(2))
+    try await encoder.drain()
+    await encoder.close()
+    #expect(try await reader.value.map(\.presentationTime) == [0, 2])
+  }
+
+  @Test("a turn that was passed has not begun until its holder runs")
+  func aTurnBeginsWithItsHolder() async {
+    let turn = Locked(QueuingTurn())
+    #expect(turn.withLock { $0.take() && $0.begun != nil })
+    let error = await suspend { (suspension: Suspension<EncoderError?>) in
+      let successor = QueuingTurn.Successor(identity: 1, suspension: suspension)
+      #expect(!turn.withLock { $0.takeOrWait(successor) })
+      let next = turn.withLock { $0.pass() }
+      #expect(turn.withLock { $0.isTaken && $0.begun == nil })
+      (next ?? successor).suspension.resume(returning: nil)
+    }
+    #expect(error == nil)
+    turn.withLock { $0.begin() }
+    #expect(turn.withLock { $0.begun } != nil)
+    #expect(turn.withLock { $0.pass() } == nil && !turn.withLock { $0.isTaken })
+  }
+
   @Test("a change of settings that never returns ends the encoder by its deadline")
   func hangingSettings() async throws {
     for change in [true, false] {

@@ -113,6 +113,28 @@ import VirtualV4L2Device
     #expect(try await reader.value.map(\.presentationTime) == [0, 1, 2, 3])
   }
 
+  @Test("a frame that its caller never brings is not waited for for ever", arguments: [0, 3])
+  func aWriterWhoNeverComesBack(others: Int) async throws {
+    let encoder = try await open(try keepingBack(3)) {
+      $0.inputBuffers = 4
+      $0.deadlines.setup = .seconds(1)
+    }
+    let reader = Harness.collect(encoder.packets)
+    let engine = encoder.session.engine
+    for time in 0..<Int64(others) { try await encoder.encode(Harness.frame(time)) }
+    let claim = InputClaim(frame: try Harness.frame(Int64(others)), patience: .wait)
+    guard case .buffer(let index) = try await engine.reserve(claim) else {
+      Issue.record("no buffer")
+      return
+    }
+    let error = try await encoderError { try await encoder.drain() }
+    #expect(error?.code == .deviceStalled)
+    #expect(error?.message.contains(others > 0 ? "returned none of" : "was not given") == true)
+    engine.cancelReservation(of: index)
+    await encoder.close()
+    #expect(try await encoderError { _ = try await reader.value }?.code == .deviceStalled)
+  }
+
   @Test("a device that says ready and has nothing, for ever, is asked less often and then given up")
   func readyForEverWithoutBuffers() async throws {
     let transport = BentTransport(try Harness.device()) { request, argument, device in

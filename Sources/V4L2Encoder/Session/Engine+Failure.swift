@@ -78,7 +78,7 @@ extension Engine {
 
   /// How far the device thread has come; nil when nobody waits for it any more.
   private func goesOn(since heartbeat: UInt64) -> UInt64? {
-    let isInRequest = turn.withLock { $0.heldSince != nil }
+    let isInRequest = turn.withLock { $0.isTaken }
     return core.withLock { core in
       let isWaitedFor = (core.hasWaiters || isInRequest) && !core.hasExited
       core.isWatched = isWaitedFor && core.heartbeat != heartbeat

@@ -31,18 +31,34 @@ extension Engine {
 
   private nonisolated(nonsending) func takeTurn() async throws(EncoderError) {
     if turn.withLock({ $0.take() }) { return }
-    let error = await suspend { (successor: QueuingTurn.Successor) in
-      if turn.withLock({ $0.takeOrWait(successor) }) {
-        successor.resume(returning: nil)
-      } else {
-        armWatchdog()
-        giveUpTurnsIfOver()
+    let identity = turn.withLock { $0.makeIdentity() }
+    let error = await withTaskCancellationHandler {
+      await suspend { (suspension: Suspension<EncoderError?>) in
+        let successor = QueuingTurn.Successor(identity: identity, suspension: suspension)
+        if turn.withLock({ $0.takeOrWait(successor) }) {
+          suspension.resume(returning: nil)
+        } else {
+          armWatchdog()
+          if Task.isCancelled { cancelTurn(identity) }
+          giveUpTurnsIfOver()
+        }
       }
+    } onCancel: {
+      cancelTurn(identity)
     }
     if let error { throw error }
+    turn.withLock { $0.begin() }
   }
 
-  /// Has another thread hand the frame over, so that its caller can be told if that never ends.
+  private func cancelTurn(_ identity: UInt64) {
+    turn.withLock { $0.remove(identity) }?.suspension.resume(
+      returning: EncoderError(.cancelled, "the waiting task was cancelled"))
+  }
+
+  /// Has another thread hand the frame over, so that its caller can be told of the session's end.
+  ///
+  /// Until then he waits as he would inside the request: the frame may still come out, and an error
+  /// would make him send it twice.
   private nonisolated(nonsending) func queueElsewhere(
     _ frame: ReadyFrame
   ) async throws(EncoderError) {
@@ -63,11 +79,7 @@ extension Engine {
     }
     armWatchdog()
     giveUpTurnsIfOver()
-    let deadlines = configuration.deadlines
-    guard let error = await answer.value(within: deadlines.setup + deadlines.progress) else {
-      throw EncoderError(.deviceStalled, "\(device.path) has not taken a frame in time")
-    }
-    if let error { throw error }
+    if let error = await answer.value() ?? nil { throw error }
   }
 
   private func queueInTurn(_ frame: ReadyFrame) throws(EncoderError) {
@@ -84,7 +96,7 @@ extension Engine {
   ///
   /// A kernel driver's own queue lock would make those callers wait for each other as well.
   private func handOver(_ frame: ReadyFrame) throws(EncoderError) {
-    defer { turn.withLock { $0.pass() }?.resume(returning: nil) }
+    defer { turn.withLock { $0.pass() }?.suspension.resume(returning: nil) }
     let index = frame.index
     let options = frame.options
     if options.forceKeyFrame { try forceKeyFrame(with: frame) }
@@ -160,7 +172,7 @@ extension Engine {
   func giveUpTurns(_ error: EncoderError) {
     let waiters = turn.withLock { $0.takeWaiters() }
     waiters.holder?.fulfill(error)
-    for successor in waiters.successors { successor.resume(returning: error) }
+    for successor in waiters.successors { successor.suspension.resume(returning: error) }
   }
 
   private func giveUpTurnsIfOver() {

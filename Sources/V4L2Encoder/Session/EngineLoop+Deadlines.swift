@@ -33,12 +33,16 @@ extension EngineLoop {
       }
       return now - core.lastProgress >= deadlines.patience(after: sign)
     }
-    guard mustLook else { return }
+    guard mustLook else {
+      frameComingSince = nil
+      return
+    }
     // Frames that the device is done with were not fetched while nobody wanted their buffers.
     while engine.core.withLock({ $0.machine.expectsPackets }), engine.reclaimOneInput() {}
     enum Finding { case fine, drained, stalled(String) }
     let isSilent = isQuiet
-    let inRequestSince = engine.turn.withLock { $0.heldSince }
+    let inRequestSince = engine.turn.withLock { $0.begun }
+    let coming = frameComing(now, isInRequest: inRequestSince != nil)
     let finding = engine.core.withLock { core -> Finding in
       // A drain after a rest has not reached the device yet; its time starts when it does.
       guard !core.machine.hasCommand else { return .fine }
@@ -56,12 +60,13 @@ extension EngineLoop {
         if let inRequestSince, now - inRequestSince >= patience {
           return .stalled("has not returned from taking a frame")
         }
-        guard core.pool.heldByDriver > 0 else { return .fine }
+        guard core.pool.heldByDriver > 0 else {
+          guard coming == .overdue, core.hasWaiters else { return .fine }
+          return .stalled("was not given a frame that its caller has begun to write")
+        }
         // A device may keep frames back until more come: then nobody waits for it.
         let owesPackets = core.framesKeptBack != nil && !core.isResting
-        // It may need the frame that a caller is still writing.
-        let isFrameComing = inRequestSince == nil && core.machine.framesInTransit > 0
-        let isAwaited = !isFrameComing && (core.hasWaiters || !core.pool.hasFree)
+        let isAwaited = coming != .soon && (core.hasWaiters || !core.pool.hasFree)
         guard owesPackets || isAwaited else { return .fine }
         return .stalled(
           "returned none of \(core.pool.heldByDriver) frames"
@@ -79,6 +84,25 @@ extension EngineLoop {
           "\(device.path) \(what) within \(patience); open the encoder again"))
     }
     engine.resumeWaiters()
+  }
+
+  /// A frame that a caller is still writing, and that a silent device may need.
+  private enum FrameComing {
+    case none, soon
+    /// Its caller may never come back, say because it lies in a file whose server hangs: others who
+    /// wait are to hear of it.
+    case overdue
+  }
+
+  private mutating func frameComing(_ now: MonotonicTime, isInRequest: Bool) -> FrameComing {
+    guard !isInRequest, engine.core.withLock({ $0.machine.framesInTransit > 0 }) else {
+      frameComingSince = nil
+      return .none
+    }
+    let deadlines = engine.configuration.deadlines
+    let since = frameComingSince ?? now
+    frameComingSince = since
+    return now - since < deadlines.setup + deadlines.progress ? .soon : .overdue
   }
 
   /// Fails everybody who waits now; who comes back at once begins a new wait.

@@ -9,6 +9,8 @@ struct EngineLoop: ~Copyable {
   var setup: StreamSetup
   /// Since when packets wait for room in the mailbox.
   var roomMissingSince: MonotonicTime?
+  /// Since when a silent device may be waiting for a frame that a caller is still writing.
+  var frameComingSince: MonotonicTime?
   /// Whether the driver reports an error condition without anything to dequeue.
   var isErring = false
   var hasReportedSize = false

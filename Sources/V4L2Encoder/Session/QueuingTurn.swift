@@ -4,19 +4,31 @@
 /// a task, which holds no thread, and can be told of the session's end.
 struct QueuingTurn {
   /// Resumed with nil for whoever has the turn now, with an error for whoever will not have it.
-  typealias Successor = Suspension<EncoderError?>
+  struct Successor {
+    let identity: UInt64
+    let suspension: Suspension<EncoderError?>
+  }
 
-  /// When the holder got the turn; nil while nobody has it.
-  private(set) var heldSince: MonotonicTime?
+  /// Whether somebody has the turn.
+  private(set) var isTaken = false
+  /// When the holder began; nil while he has not, since his task has found no thread yet.
+  private(set) var begun: MonotonicTime?
   private var successors: [Successor] = []
+  private var lastIdentity: UInt64 = 0
   /// What the holder waits for whose request another thread makes.
   var holder: Deferred<EncoderError?>?
 
   /// Takes the turn if nobody has it.
   mutating func take() -> Bool {
-    guard heldSince == nil else { return false }
-    heldSince = .now
+    guard !isTaken else { return false }
+    isTaken = true
+    begun = .now
     return true
+  }
+
+  mutating func makeIdentity() -> UInt64 {
+    lastIdentity += 1
+    return lastIdentity
   }
 
   /// Takes the turn, or lets somebody wait for it.
@@ -26,11 +38,21 @@ struct QueuingTurn {
     return false
   }
 
-  /// Passes the turn on; whoever has it now is to be resumed.
+  /// Passes the turn on; whoever has it now is to be resumed, and then calls `begin`.
   mutating func pass() -> Successor? {
     holder = nil
-    heldSince = successors.isEmpty ? nil : .now
-    return successors.isEmpty ? nil : successors.removeFirst()
+    begun = nil
+    isTaken = !successors.isEmpty
+    return isTaken ? successors.removeFirst() : nil
+  }
+
+  /// Somebody to whom the turn was passed makes use of it.
+  mutating func begin() { begun = .now }
+
+  /// Takes out somebody who does not want to wait any longer; nil when he waits no more.
+  mutating func remove(_ identity: UInt64) -> Successor? {
+    guard let index = successors.firstIndex(where: { $0.identity == identity }) else { return nil }
+    return successors.remove(at: index)
   }
 
   /// Takes out everybody who can be told that the session has ended.

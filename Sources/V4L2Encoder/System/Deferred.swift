@@ -31,7 +31,12 @@ package final class Deferred<Value: Sendable>: Sendable {
   package nonisolated(nonsending) func value(within limit: Duration) async -> Value? {
     let alarm = AlarmClock.shared.set(at: .now + limit) { self.abandon() }
     defer { AlarmClock.shared.cancel(alarm) }
-    return await suspend { suspension in
+    return await value()
+  }
+
+  /// Waits for the value; nil when somebody else, who waited up to a deadline, has given it up.
+  package nonisolated(nonsending) func value() async -> Value? {
+    await suspend { suspension in
       let (isDone, value) = state.withLock { state -> (Bool, Value?) in
         if state.value != nil || state.isAbandoned { return (true, state.value) }
         state.waiters.append(suspension)
