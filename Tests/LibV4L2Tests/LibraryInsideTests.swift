@@ -14,7 +14,9 @@ struct LibraryInsideTests {
         "--testing-library", "swift-testing", "--no-parallel", "--filter", "PluginSessionTests",
       ], within: .seconds(240))
     let log = result.outputText + result.errorText
-    #expect(result.exitCode == 0, "\(log.suffix(4000))")
+    // The plugin's words would push the reasons out of what is shown.
+    let reasons = log.split(separator: "\n").filter { $0.contains("✘") }.joined(separator: "\n")
+    #expect(result.exitCode == 0, "\(reasons)\n\(log.suffix(2000))")
     // That none is found or all are skipped is no success.
     #expect(log.contains("Test run with \(PluginSessionTests.count) tests"), "\(log.suffix(2000))")
     #expect(!log.contains("skipped"), "\(log.suffix(2000))")

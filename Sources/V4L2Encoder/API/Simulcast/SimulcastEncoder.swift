@@ -54,11 +54,12 @@ public final class SimulcastEncoder: Sendable {
     waits = admission == .wait
     keyFrameInterval = first.keyFrameInterval
     deadlines = first.deadlines
-    // An encoder may keep frames until their packets are out.
+    // An encoder may keep frames until somebody takes their packets out.
     let held = streams.reduce(streams.count * (Self.depth + 1) + 1) { sum, stream in
       let report = stream.encoder.negotiated
-      return sum + report.inputBuffers + report.outputBuffers
-        + stream.encoder.configuration.bidirectionalFrames
+      let configuration = stream.encoder.configuration
+      return sum + report.inputBuffers + report.outputBuffers + configuration.packetCapacity
+        + configuration.bidirectionalFrames
     }
     plan = try ScalingPlan(
       from: size, format, color: first.color, to: configurations.map(\.size), capacity: held)
