@@ -64,7 +64,7 @@ struct EncodeJob: Sendable {
     trace?.begin()
     // An end that makes no progress is given up; what is known by now must be in the files then.
     // Their readers may be slow, and whoever asks for the stop must not wait for them.
-    stop.whenRaised { [reports] in Task.detached { reports.flush() } }
+    stop.whenRaised { [reports] in reports.flushBeside() }
   }
 
   /// Leaves nothing behind but what was written, however the command ends.

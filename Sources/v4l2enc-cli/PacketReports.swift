@@ -76,6 +76,10 @@ struct PacketReports: Sendable {
     for file in lineFiles { file.flush() }
   }
 
+  /// Has what is pending written by the thread that writes in every period; a reader who pauses
+  /// holds up neither the caller nor any task.
+  func flushBeside() { follower?.run { self.flush() } }
+
   /// Writes what is pending; the first failure, if there was one.
   ///
   /// Nothing that `follow` started may run any more.

@@ -24,6 +24,9 @@ final class StatisticsFollower: Sendable {
     }
   }
 
+  /// Does something on the thread, once it is free.
+  func run(_ job: @escaping @Sendable () -> Void) { Task(executorPreference: worker) { job() } }
+
   /// Ends the thread; nothing that `follow` started may run any more.
   func stop() { worker.stop() }
 }

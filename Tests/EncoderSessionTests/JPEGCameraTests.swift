@@ -119,7 +119,10 @@ struct JPEGCameraTests {
       camera.send(good)
       memories.insert(identity(try await stage.next(&frames).frame))
     }
+    // Under the thread sanitizer other memory takes its place (see `isSoleHolder`).
+    #if !V4L2ENC_TSAN
     #expect(memories.count <= 2)
+    #endif
     var held: [CapturedFrame] = []
     for _ in 0..<4 {
       camera.send(good)

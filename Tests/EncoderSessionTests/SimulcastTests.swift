@@ -131,7 +131,10 @@ import VirtualV4L2Device
         identities.insert(memory.identity)
       }
     }
+    // Under the thread sanitizer other memory takes its place (see `isSoleHolder`).
+    #if !V4L2ENC_TSAN
     #expect(identities.count <= 6, "\(identities.count) pieces of memory for three sizes")
+    #endif
     try plan.scale(frame, for: 0b0100, into: &pictures)
     #expect(pictures.map { $0 == nil } == [false, false, true])
     try plan.scale(frame, for: 0b0010, into: &pictures)

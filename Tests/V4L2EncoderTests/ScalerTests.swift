@@ -226,7 +226,14 @@ struct ScalerTests {
     #expect(error?.code == .buffersLent)
     let first = identity(held[0])
     held.removeFirst()
-    for _ in 0..<10 { #expect(identity(try scaler.scale(frame)) == first) }
+    for _ in 0..<10 {
+      let again = identity(try scaler.scale(frame))
+      // Under the thread sanitizer other memory takes its place (see `isSoleHolder`).
+      #if !V4L2ENC_TSAN
+      #expect(again == first)
+      #endif
+      #expect(again != identity(held[0]))
+    }
   }
 
   @Test("frames and formats that do not fit are refused")

@@ -99,8 +99,11 @@ extension EngineCore {
   }
 
   /// Takes back that a packet was counted: the encoder has ended, so nobody can read it.
-  mutating func uncount(_ unit: AccessUnit) {
+  ///
+  /// Its latency stays measured: it did come.
+  mutating func uncount(_ unit: AccessUnit, isCorrupt: Bool) {
     let byteCount = unit.data.byteCount
+    if isCorrupt { statistics.corruptPackets -= 1 }
     statistics.packetsOut -= 1
     statistics.bytesOut -= byteCount
     if unit.isKeyFrame {

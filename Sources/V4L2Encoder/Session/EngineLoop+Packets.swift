@@ -142,7 +142,7 @@ extension EngineLoop {
       engine.observer.event?(.corruptPacket(presentationTime: packet.presentationTime))
     }
     guard engine.mailbox.deliver(packet) else {
-      engine.core.withLock { $0.uncount(unit) }
+      engine.core.withLock { $0.uncount(unit, isCorrupt: isCorrupt) }
       return
     }
     engine.observer.frameLeft?(packet.presentationTime)
