@@ -1,13 +1,12 @@
-import Synchronization
 import TestSupport
 
 @testable import V4L2Encoder
 
 /// A lent buffer that can be kept in an array and handed to another task.
 final class LentBuffer: Sendable {
-  private let buffer: Mutex<InputBuffer?>
+  private let buffer: Locked<InputBuffer?>
 
-  init(_ buffer: consuming sending InputBuffer) { self.buffer = Mutex(buffer) }
+  init(_ buffer: consuming sending InputBuffer) { self.buffer = Locked(buffer) }
 
   /// The buffer, once.
   func take() throws -> InputBuffer {

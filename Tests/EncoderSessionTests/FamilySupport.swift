@@ -1,6 +1,5 @@
 import CV4L2
 import Glibc
-import Synchronization
 import TestSupport
 import V4L2Encoder
 import VirtualV4L2Device
@@ -23,7 +22,7 @@ final class DisguisedDevice: Sendable {
     var isStreaming = false
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   let device: VirtualDevice
   let driver: String
   /// Controls the driver does not have.
