@@ -15,7 +15,8 @@ struct ReadyFrame: Sendable {
 
 /// From a written buffer to the driver.
 extension Engine {
-  /// Hands a frame to the driver when it is its turn, on the caller's thread if that may be held up.
+  /// Hands a frame to the driver when it is its turn, on the caller's thread if that may be held
+  /// up.
   nonisolated(nonsending) func queue(_ frame: ReadyFrame) async throws(EncoderError) {
     do throws(EncoderError) {
       try await takeTurn()

@@ -1,9 +1,9 @@
 /// What a session may do next, and nothing else: no I/O, no clock, no continuation.
 ///
 /// ```
-/// streaming ─drain─▶ stopping ─frames settled─▶ draining ─end─▶ drained ─encode─▶ restarting ─▶
-/// streaming
-///     any state ─▶ failed(error), closed
+/// streaming ─drain─▶ stopping ─frames settled─▶ draining ─end─▶ drained
+///   drained ─encode─▶ restarting ─▶ streaming
+/// any state ─▶ failed(error), closed
 /// ```
 package struct SessionStateMachine: Sendable {
   /// Where the session stands.
