@@ -119,6 +119,43 @@ import VirtualV4L2Device
     #expect(try await reader.value.map(\.presentationTime) == [0, 1])
   }
 
+  @Test("what a caller is told of his frame at the session's end is what is counted and read")
+  func fateAtTheEnd() async throws {
+    for packetComes in [false, true] {
+      // All that callers may hold is held, so that the frame is handed over by a thread of its own.
+      var entered = 0
+      while CallerRequests.enter() { entered += 1 }
+      defer { for _ in 0..<entered { CallerRequests.leave() } }
+      let (isInside, mayReturn) = (Gate(), Gate())
+      let device = try Harness.device()
+      let transport = BentTransport(device) { request, argument, device in
+        guard queuesFrame(request, argument) else { return device.perform(request, argument) }
+        // The driver has the frame before its request returns, or after it was held up.
+        let early = packetComes ? device.perform(request, argument) : nil
+        isInside.open()
+        while !mayReturn.isOpenNow { DeviceThread.sleep(.milliseconds(5)) }
+        return early ?? device.perform(request, argument)
+      }
+      let encoder = try await H264Encoder.open(Harness.configuration(), on: transport.selector)
+      let account = FrameAccount()
+      let reader = account.read(encoder.packets)
+      let caller = Task { try await account.encode(0, with: encoder) }
+      try await eventually("the request is under way") { isInside.isOpenNow }
+      if packetComes {
+        try await eventually("the packet is out") { encoder.statistics.packetsOut == 1 }
+      }
+      encoder.session.engine.fail(EncoderError(.deviceLost, "the device is gone"))
+      let error = try await encoderError { try await caller.value }
+      #expect(error?.code == (packetComes ? nil : .deviceLost))
+      mayReturn.open()
+      await encoder.close()
+      await reader.value
+      #expect(encoder.statistics.framesIn == (packetComes ? 1 : 0))
+      #expect(
+        account.contradictions(encoder.statistics, lossIsExplained: true, orderIsKnown: true) == [])
+    }
+  }
+
   @Test("a caller behind a request that hangs can be cancelled")
   func cancellationBehindAHangingCaller() async throws {
     let device = try Harness.device()
@@ -149,14 +186,14 @@ import VirtualV4L2Device
     let error = await suspend { (suspension: Suspension<EncoderError?>) in
       let successor = QueuingTurn.Successor(identity: 1, suspension: suspension)
       #expect(!turn.withLock { $0.takeOrWait(successor) })
-      let next = turn.withLock { $0.pass() }
+      let next = turn.withLock { $0.pass().next }
       #expect(turn.withLock { $0.isTaken && $0.begun == nil })
       (next ?? successor).suspension.resume(returning: nil)
     }
     #expect(error == nil)
     turn.withLock { $0.begin() }
     #expect(turn.withLock { $0.begun } != nil)
-    #expect(turn.withLock { $0.pass() } == nil && !turn.withLock { $0.isTaken })
+    #expect(turn.withLock { $0.pass().next } == nil && !turn.withLock { $0.isTaken })
   }
 
   @Test("a change of settings that never returns ends the encoder by its deadline")

@@ -40,7 +40,7 @@ import V4L2Encoder
           outcome.violations.append("held: \(ProcessResources.now), before: \(before)")
         }
         // What a child process records of an issue does not reach the log.
-        for violation in outcome.violations { print("\(violation), in\n\(plan)") }
+        for violation in outcome.violations { print("violation: \(violation), in\n\(plan)") }
         #expect(outcome.violations == [])
         all.faults += outcome.faults
         all.frames += outcome.frames

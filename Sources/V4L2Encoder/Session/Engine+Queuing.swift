@@ -64,11 +64,11 @@ extension Engine {
     _ frame: ReadyFrame
   ) async throws(EncoderError) {
     let answer = Deferred<EncoderError?>()
-    turn.withLock { $0.holder = answer }
+    turn.withLock { $0.holder = QueuingTurn.Holder(answer: answer, frame: frame) }
     do throws(Errno) {
       try DeviceThread.start(named: "v4l2-request") {
         do throws(EncoderError) {
-          try self.queueInTurn(frame)
+          try self.queueInTurn(frame, isElsewhere: true)
           answer.fulfill(nil)
         } catch {
           answer.fulfill(error)
@@ -76,6 +76,7 @@ extension Engine {
       }
     } catch {
       // Without room for a thread, the caller's own is all that is left.
+      turn.withLock { $0.withdrawHolder() }
       return try queueInTurn(frame)
     }
     armWatchdog()
@@ -83,21 +84,32 @@ extension Engine {
     if let error = await answer.value() ?? nil { throw error }
   }
 
-  private func queueInTurn(_ frame: ReadyFrame) throws(EncoderError) {
-    try handOver(frame)
-    core.withLock { core in
-      core.statistics.framesIn += 1
-      core.statistics.bytesCopied += frame.copied
+  private func queueInTurn(
+    _ frame: ReadyFrame, isElsewhere: Bool = false
+  ) throws(EncoderError) {
+    do throws(EncoderError) {
+      try handOver(frame, isElsewhere: isElsewhere)
+    } catch {
+      passTurn()
+      throw error
     }
+    if !passTurn() { core.withLock { $0.countQueued(frame) } }
     settle(queued: true)
+  }
+
+  /// Lets the next one queue; whether the session's end has settled what becomes of the frame.
+  @discardableResult
+  private func passTurn() -> Bool {
+    let (next, wasSettled) = turn.withLock { $0.pass() }
+    next?.suspension.resume(returning: nil)
+    return wasSettled
   }
 
   /// Makes the entry in the table and the request one step, so that the driver gets the frames of
   /// several callers in the order of the table.
   ///
   /// A kernel driver's own queue lock would make those callers wait for each other as well.
-  private func handOver(_ frame: ReadyFrame) throws(EncoderError) {
-    defer { turn.withLock { $0.pass() }?.suspension.resume(returning: nil) }
+  private func handOver(_ frame: ReadyFrame, isElsewhere: Bool) throws(EncoderError) {
     let index = frame.index
     let options = frame.options
     if options.forceKeyFrame { try forceKeyFrame(with: frame) }
@@ -125,6 +137,7 @@ extension Engine {
       settle(queued: false)
       throw EncoderError.lentBeforeAChange
     }
+    if isElsewhere { turn.withLock { $0.holder?.key = key } }
     do throws(Errno) {
       try device.handle.queueFrame(
         device.outputType, index: index, bytesUsed: frame.setup.writer.bytesUsed, timestamp: key,
@@ -132,6 +145,7 @@ extension Engine {
     } catch {
       let failure = EncoderError(
         "VIDIOC_QBUF", error, device: device.path, while: "queuing a frame")
+      if isElsewhere { turn.withLock { $0.holder?.key = nil } }
       takeBack(frame, key: key)
       if failure.code == .deviceLost { fail(failure) }
       settle(queued: false)
@@ -171,12 +185,28 @@ extension Engine {
   /// Tells those of the session's end who wait for a request of somebody else's, or for a thread
   /// that makes theirs.
   func giveUpTurns(_ error: EncoderError) {
-    let waiters = turn.withLock { $0.takeWaiters() }
-    waiters.holder?.fulfill(error)
-    for successor in waiters.successors { successor.suspension.resume(returning: error) }
+    let (holder, successors) = turn.withLock { $0.takeWaiters() }
+    if let holder {
+      // The reader can get no further packet. One may have come before the request returned.
+      let isOut = core.withLock { core -> Bool in
+        guard let key = holder.key, !core.pending.contains(key: key) else { return false }
+        core.countQueued(holder.frame)
+        return true
+      }
+      holder.answer.fulfill(isOut ? nil : error)
+    }
+    for successor in successors { successor.suspension.resume(returning: error) }
   }
 
   private func giveUpTurnsIfOver() {
     if let error = core.withLock({ $0.machine.terminalError }) { giveUpTurns(error) }
+  }
+}
+
+extension EngineCore {
+  /// Counts a frame that is encoded.
+  fileprivate mutating func countQueued(_ frame: ReadyFrame) {
+    statistics.framesIn += 1
+    statistics.bytesCopied += frame.copied
   }
 }

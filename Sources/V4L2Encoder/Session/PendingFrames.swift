@@ -22,6 +22,9 @@ package struct PendingFrames: Sendable {
   package var isEmpty: Bool { frames.isEmpty }
   package var count: Int { frames.count }
 
+  /// Whether a frame is still inside the driver.
+  package func contains(key: Int64) -> Bool { frames.contains { $0.key == key } }
+
   /// No step from one key to the next is longer than this, an hour: a time that jumps must not
   /// use up what the kernel can store, which is 64 bits of nanoseconds.
   private static let longestStep: Int64 = 3_600_000_000

@@ -9,14 +9,24 @@ struct QueuingTurn {
     let suspension: Suspension<EncoderError?>
   }
 
+  /// Somebody who waits while another thread makes his request.
+  struct Holder {
+    let answer: Deferred<EncoderError?>
+    let frame: ReadyFrame
+    /// The frame's key among those inside the driver; nil before it is there.
+    var key: Int64?
+  }
+
   /// Whether somebody has the turn.
   private(set) var isTaken = false
   /// When the holder began; nil while he has not, since his task has found no thread yet.
   private(set) var begun: MonotonicTime?
   private var successors: [Successor] = []
   private var lastIdentity: UInt64 = 0
-  /// What the holder waits for whose request another thread makes.
-  var holder: Deferred<EncoderError?>?
+  /// The holder, if another thread makes his request.
+  var holder: Holder?
+  /// Whether the holder was told what becomes of his frame before his request returned.
+  private var isSettled = false
 
   /// Takes the turn if nobody has it.
   mutating func take() -> Bool {
@@ -38,12 +48,18 @@ struct QueuingTurn {
     return false
   }
 
-  /// Passes the turn on; whoever has it now is to be resumed, and then calls `begin`.
-  mutating func pass() -> Successor? {
-    holder = nil
+  /// Passes the turn on.
+  ///
+  /// - Returns: who has it now, is to be resumed, and then calls `begin`; and whether the former
+  ///   holder was told what becomes of his frame.
+  mutating func pass() -> (next: Successor?, wasSettled: Bool) {
+    defer {
+      holder = nil
+      isSettled = false
+    }
     begun = nil
     isTaken = !successors.isEmpty
-    return isTaken ? successors.removeFirst() : nil
+    return (isTaken ? successors.removeFirst() : nil, isSettled)
   }
 
   /// Somebody to whom the turn was passed makes use of it.
@@ -55,9 +71,17 @@ struct QueuingTurn {
     return successors.remove(at: index)
   }
 
-  /// Takes out everybody who can be told that the session has ended.
-  mutating func takeWaiters() -> (holder: Deferred<EncoderError?>?, successors: [Successor]) {
+  /// The holder makes his request himself after all.
+  mutating func withdrawHolder() {
+    holder = nil
+    isSettled = false
+  }
+
+  /// Takes out everybody who can be told that the session has ended; what the holder is told then
+  /// is what becomes of his frame, whatever his request says.
+  mutating func takeWaiters() -> (holder: Holder?, successors: [Successor]) {
     defer {
+      isSettled = isSettled || holder != nil
       holder = nil
       successors = []
     }
