@@ -79,6 +79,12 @@ final class DeviceFile: Sendable {
     umount2(path, Int32(MNT_DETACH))
   }
 
+  /// Kills the server; its clients may know of that before its process has ended.
+  func killServer() async throws {
+    server.send(SIGKILL)
+    _ = try await server.wait(within: .patience)
+  }
+
   private func end() async {
     server.send(SIGKILL)
     _ = try? await server.wait(within: .patience)

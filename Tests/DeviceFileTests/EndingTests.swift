@@ -77,8 +77,7 @@ struct EndingTests {
       try await client.eventuallyWaits()
 
       let killed = ContinuousClock.now
-      device.server.send(SIGKILL)
-      _ = try await device.server.wait(within: .patience)
+      try await device.killServer()
       #expect(try await dequeue.result() == -ECONNABORTED)
       #expect(try await dequeue.end() - killed < .seconds(2))
       let poll = BlockingCall { client.waitReady(POLLIN) }
@@ -106,7 +105,7 @@ struct EndingTests {
         if !client.isRunning { throw TestSupportError("no client: \(client.errorSoFar)") }
         return !client.outputSoFar.isEmpty
       }
-      device.server.send(SIGKILL)
+      try await device.killServer()
       let result = try await client.wait(within: .patience)
       #expect((result.exitCode ?? 0) != 0)
       #expect(!result.errorText.isEmpty)

@@ -34,7 +34,7 @@ struct QualifyTests {
         ["--duration", "100s,200s", "--streams", "2,3", "--journal", directory.file("j")], device)
       try await eventually("both streams run") { client.errorSoFar.contains("H.264") }
       try await Task.sleep(for: .milliseconds(500))
-      device.server.send(signal)
+      if signal == SIGKILL { try await device.killServer() } else { device.server.send(signal) }
       defer { device.server.send(SIGCONT) }
       try await eventually(within: .patience, "the step has its verdict") {
         client.errorSoFar.contains("warning: 2 streams for 100 s: unstable: ")

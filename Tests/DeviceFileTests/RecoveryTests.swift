@@ -16,8 +16,7 @@ struct RecoveryTests {
         if !client.isRunning { throw TestSupportError("no client: \(client.errorSoFar)") }
         return byteCount(of: output) > 20_000
       }
-      device.server.send(SIGKILL)
-      _ = try await device.server.wait(within: .patience)
+      try await device.killServer()
       try await eventually("the client has noticed") {
         client.errorSoFar.contains("trying to go on")
       }
@@ -46,7 +45,7 @@ struct RecoveryTests {
         if !client.isRunning { throw TestSupportError("no client: \(client.errorSoFar)") }
         return byteCount(of: output) > 20_000
       }
-      device.server.send(SIGKILL)
+      try await device.killServer()
       let result = try await client.wait(within: .patience)
       #expect(result.exitCode == 74)
       #expect(result.errorText.contains("given up after 6 attempts"))
