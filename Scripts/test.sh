@@ -100,7 +100,7 @@ session_tests=
 cat "$work/session-tests"
 if [ "$status" -ne 0 ]; then
   printf '\n== failed tests\n'
-  grep -hE '✘|error:|^violation:|^V4L2ENC_SEED=' "$work/other-tests" "$work/session-tests" | tail -n 40 || true
+  grep -hE '✘|^error:|^violation:|^V4L2ENC_SEED=' "$work/other-tests" "$work/session-tests" | tail -n 40 || true
   exit "$status"
 fi
 
