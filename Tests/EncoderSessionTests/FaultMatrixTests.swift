@@ -17,11 +17,12 @@ import VirtualV4L2Device
     let configuration = Harness.configuration {
       $0.outputBuffers = 4
       // Short where a deadline has to pass, and else longer than a busy machine needs.
+      let isAtClosing = faulty.testDescription.contains("closing")
       $0.deadlines =
-        faulty.outcome.needsPatience || faulty.testDescription.contains("closing")
+        faulty.outcome.needsPatience || isAtClosing
         ? Deadlines(
-          setup: .seconds(1), progress: .milliseconds(500), consumer: .seconds(10),
-          silence: .milliseconds(50))
+          setup: isAtClosing ? .seconds(5) : .seconds(1), progress: .milliseconds(500),
+          consumer: .seconds(10), silence: .milliseconds(50))
         : Deadlines(
           setup: .seconds(20), progress: .seconds(10), consumer: .seconds(10),
           silence: .milliseconds(50))
