@@ -87,31 +87,31 @@ import VirtualV4L2Device
     "lists without an end are cut off", arguments: ["the same", "always one more", "backwards"])
   func endlessLists(kind: String) throws {
     let calls = Locked(0)
-    let end = MonotonicTime.now + .seconds(20)
-    let capabilities = try EncoderCapabilities.read(
-      from: bent { request, argument, device in
-        if request == CV4L2_VIDIOC_QUERYMENU { calls.withLock { $0 += 1 }; return 0 }
-        guard request == CV4L2_VIDIOC_QUERY_EXT_CTRL else {
-          return device.perform(request, argument)
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      if request == CV4L2_VIDIOC_QUERYMENU { calls.withLock { $0 += 1 }; return 0 }
+      guard request == CV4L2_VIDIOC_QUERY_EXT_CTRL else {
+        return device.perform(request, argument)
+      }
+      calls.withLock { $0 += 1 }
+      let query = argument.assumingMemoryBound(to: v4l2_query_ext_ctrl.self)
+      let id = query.pointee.id & 0x0fff_ffff
+      query.pointee = v4l2_query_ext_ctrl()
+      query.pointee.id =
+        switch kind {
+        case "the same": 0x0099_0900
+        case "always one more": id + 1
+        default: id == 0 ? 0x0fff_ffff : id - 1
         }
-        calls.withLock { $0 += 1 }
-        let query = argument.assumingMemoryBound(to: v4l2_query_ext_ctrl.self)
-        let id = query.pointee.id & 0x0fff_ffff
-        query.pointee = v4l2_query_ext_ctrl()
-        query.pointee.id =
-          switch kind {
-          case "the same": 0x0099_0900
-          case "always one more": id + 1
-          default: id == 0 ? 0x0fff_ffff : id - 1
-          }
-        query.pointee.type = V4L2_CTRL_TYPE_MENU.rawValue
-        query.pointee.minimum = .min
-        query.pointee.maximum = .max
-        return 0
-      })
+      query.pointee.type = V4L2_CTRL_TYPE_MENU.rawValue
+      query.pointee.minimum = .min
+      query.pointee.maximum = .max
+      return 0
+    }
+    // Longer than usual, for a busy machine: what has to end the lists is a count.
+    let capabilities = try CapabilityReader.read(
+      "bent", transport: transport, within: .seconds(20))
     #expect(capabilities.controls.count <= 1024)
     #expect(calls.withLock { $0 } <= 8192)
-    #expect(MonotonicTime.now < end)
   }
 
   @Test("ranges and names that make no sense are survived, and such a driver still encodes")

@@ -32,13 +32,14 @@ final class RecoveryRun: Sendable {
     }
   }
 
-  /// Short deadlines, so that what hangs is found out soon.
+  /// Deadlines short enough to find out soon what hangs, and long enough that a busy machine does
+  /// not pass for a device that hangs: each test counts the recoveries.
   static func configuration(
     _ change: (inout EncoderConfiguration) -> Void = { _ in }
   ) -> EncoderConfiguration {
     Harness.configuration {
-      $0.deadlines.progress = .milliseconds(500)
-      $0.deadlines.setup = .seconds(2)
+      $0.deadlines.progress = .milliseconds(1500)
+      $0.deadlines.setup = .seconds(4)
       change(&$0)
     }
   }
