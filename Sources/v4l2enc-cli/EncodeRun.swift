@@ -53,8 +53,7 @@ final class EncodeRun: Sendable {
     // Whatever is known first: a feeder inside a request that never returns is left behind.
     let (ends, end) = AsyncStream.makeStream(of: Result.self)
     let feeding = Task(executorPreference: reader) { end.yield(await self.feed(limit: limit)) }
-    let watching = Task.detached { [watch, path = encoder.negotiated.path] in
-      guard let error = await watch.stall(of: path) else { return }
+    watch.begin(encoder.negotiated.path) { [watch] error in
       end.yield(Result(framesIn: watch.framesIn, errors: [error]))
     }
     // A device that is looked for is not waited for: what has come out is all there is.
@@ -65,7 +64,7 @@ final class EncodeRun: Sendable {
       events.forget(onRecovery)
     }
     // A failed writer ends the feeding: there is nowhere for packets to go.
-    let guarding = Task {
+    let guarding = Task(executorPreference: output) {
       if await writing.value != nil {
         self.stop.raise()
         feeding.cancel()
@@ -73,7 +72,7 @@ final class EncodeRun: Sendable {
     }
     var iterator = ends.makeAsyncIterator()
     var result = await iterator.next() ?? Result(framesIn: watch.framesIn)
-    watching.cancel()
+    watch.end()
     await close(afterStall: result.errors.contains { $0.code == .timedOut })
     let writeError = await writing.value
     await guarding.value
@@ -87,8 +86,8 @@ final class EncodeRun: Sendable {
 
   /// A device that stands still is not waited for: the end of the process gives it back.
   private func close(afterStall isStalled: Bool) async {
-    let closing = Task.detached { [encoder] in await encoder.close() }
-    if !isStalled { await closing.value }
+    guard isStalled else { return await encoder.close() }
+    Task.detached { [encoder] in await encoder.close() }
   }
 
   /// What the first key frame says of the stream.

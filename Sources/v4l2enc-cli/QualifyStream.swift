@@ -114,13 +114,12 @@ final class QualifyStream: Sendable {
     let feeding = Task(executorPreference: thread) {
       _ = said.yield(await self.feed(for: duration))
     }
-    let watching = Task.detached { [watch, path = encoder.negotiated.path] in
-      guard let error = await watch.stall(of: path) else { return }
+    watch.begin(encoder.negotiated.path) { [watch] error in
       said.yield(Result(framesIn: watch.framesIn, failure: error, hangs: true))
     }
     var iterator = ends.makeAsyncIterator()
     var result = await iterator.next() ?? Result()
-    watching.cancel()
+    watch.end()
     // What hangs is left behind; the end of the process gives it back.
     guard !result.hangs else { return result }
     await feeding.value

@@ -10,26 +10,38 @@ final class StallWatch: Sendable {
     /// Whether the feeder is inside a call; otherwise it reads.
     var isInCall = false
     var isWriting = false
-    /// Whether anything happened since the last look.
-    var hasMoved = false
-    /// For how many looks nothing has happened.
-    var quietLooks = 0
+    /// When anything happened last of all.
+    var lastMove: MonotonicTime
+    var lastLook: MonotonicTime
+    /// When the next look is due.
+    var nextLook: MonotonicTime
+    /// For how long nothing was seen to happen.
+    var quiet = Duration.zero
+    var alarm: AlarmClock.Alarm?
+    var isEnded = false
   }
 
-  /// Looks are counted, not time: a process that was stopped for a while has not been looking.
+  /// How long one look may add to a silence that comes to its end.
   ///
-  /// They are few, since each wakes a process that may have nothing else to do.
+  /// A process that was stopped for a while has not been looking, and its device may need a moment.
   static let interval = Duration.seconds(2)
 
-  private let state = Locked(State())
+  private let state: Locked<State>
   private let patience: Duration
+  private let clock: @Sendable () -> MonotonicTime
 
   /// Watches with more patience than the library has, which knows better what is wrong.
-  init(_ deadlines: Deadlines, frameRate: Rational, recovery: RecoveryPolicy? = nil) {
+  init(
+    _ deadlines: Deadlines, frameRate: Rational, recovery: RecoveryPolicy? = nil,
+    clock: @escaping @Sendable () -> MonotonicTime = { .now }
+  ) {
     let frames = frameRate.value > 0 ? Duration.seconds(3 / frameRate.value) : .zero
     let library = max(deadlines.progress, frames)
     // A caller sits out a whole recovery, and the end of the device before it.
     patience = library + .seconds(3) + (recovery.map { $0.limit + deadlines.setup } ?? .zero)
+    self.clock = clock
+    let now = clock()
+    state = Locked(State(lastMove: now, lastLook: now, nextLook: now + patience))
   }
 
   /// Frames that the encoder accepted.
@@ -53,30 +65,68 @@ final class StallWatch: Sendable {
   func packetIsWritten() { move { $0.isWriting = false } }
 
   private func move(_ change: (inout State) -> Void) {
+    let now = clock()
     state.withLock { state in
       change(&state)
-      state.hasMoved = true
+      state.lastMove = now
     }
   }
 
-  /// Looks whether the device stands still; to be called at every interval.
+  // MARK: - Looking
+
+  /// When the next look is due.
+  var nextLook: MonotonicTime { state.withLock { $0.nextLook } }
+
+  /// Looks whether the device stands still.
+  ///
+  /// Looks are few, since each wakes a process that may have nothing else to do: one in `patience`
+  /// while all goes well, and one that confirms what the last of them saw.
   func look() -> Bool {
-    state.withLock { state in
-      let isQuiet = state.isInCall && !state.isWriting && !state.hasMoved
-      state.hasMoved = false
-      state.quietLooks = isQuiet ? state.quietLooks + 1 : 0
-      return Self.interval * state.quietLooks >= patience
+    let now = clock()
+    return state.withLock { state in
+      let mark = patience - Self.interval
+      if state.isInCall, !state.isWriting {
+        let before = state.lastMove > state.lastLook ? Duration.zero : state.quiet
+        let since = now - max(state.lastMove, state.lastLook)
+        let wasLate = now - state.nextLook > Self.interval
+        let limit = wasLate ? before : max(before, mark - Self.interval)
+        state.quiet = min(before + since, limit + Self.interval)
+      } else {
+        state.quiet = .zero
+      }
+      let rest: Duration =
+        if state.quiet < Self.interval { patience } else { max(Self.interval, mark - state.quiet) }
+      state.lastLook = now
+      state.nextLook = now + rest
+      return state.quiet >= patience
     }
   }
 
-  /// Waits until the device stands still; nil when the task is cancelled before.
-  func stall(of device: String) async -> CommandError? {
-    while true {
-      do { try await Task.sleep(for: Self.interval) } catch { return nil }
-      guard look() else { continue }
-      return CommandError(
-        .timedOut,
-        "\(device) has not answered a request for \(patience); it may hang, so restart it")
+  /// Looks from time to time until `end`, and calls `stalled` once if the device stands still.
+  ///
+  /// `stalled` is called by the alarm clock and must be quick.
+  func begin(_ device: String, stalled: @escaping @Sendable (CommandError) -> Void) {
+    let alarm = AlarmClock.shared.set(at: nextLook) { [weak self] in
+      guard let self, !state.withLock({ $0.isEnded }) else { return }
+      guard look() else { return begin(device, stalled: stalled) }
+      stalled(
+        CommandError(
+          .timedOut,
+          "\(device) has not answered a request for \(patience); it may hang, so restart it"))
     }
+    let isEnded = state.withLock { state in
+      state.alarm = alarm
+      return state.isEnded
+    }
+    if isEnded { AlarmClock.shared.cancel(alarm) }
+  }
+
+  /// Looks no more.
+  func end() {
+    let alarm = state.withLock { state in
+      state.isEnded = true
+      return state.alarm
+    }
+    if let alarm { AlarmClock.shared.cancel(alarm) }
   }
 }

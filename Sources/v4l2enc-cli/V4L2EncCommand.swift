@@ -11,7 +11,10 @@ struct V4L2EncCommand {
     StandardStreams.keepOutputPrivate()
     let signals = Signals()
     let arguments = Array(CommandLine.arguments.dropFirst())
-    Task.detached {
+    // The pool for tasks wakes once a second for as long as it exists (libdispatch's
+    // `_dispatch_workq_monitor_pools`); what needs no more than one thread leaves it alone.
+    let thread = try? WorkerThread()
+    Task.detached(executorPreference: thread) {
       let code = await run(arguments, signals)
       exit(code.rawValue)
     }

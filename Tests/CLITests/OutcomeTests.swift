@@ -170,29 +170,104 @@ import Testing
   }
 
   @Test func aDeviceThatStandsStillIsNoticed() {
-    let watch = StallWatch(Deadlines(), frameRate: Rational(30))
-    /// Whether the device stands still for the command after so many seconds.
-    let hasStalled = { (watch: StallWatch, seconds: Int) in
-      let looks = Int(Duration.seconds(seconds) / StallWatch.interval)
-      return (0..<looks).map { _ in watch.look() }.contains(true)
-    }
-    #expect(!hasStalled(watch, 20))
+    let time = ManualTime()
+    let watch = StallWatch(Deadlines(), frameRate: Rational(30), clock: time.clock)
+    #expect(!time.hasStalled(watch, 20))
     watch.callBegins()
-    #expect(!hasStalled(watch, 7))
-    #expect(hasStalled(watch, 4))
+    #expect(!time.hasStalled(watch, 7))
+    #expect(time.hasStalled(watch, 4))
     // Whoever reads the output may take their time.
     watch.packetCame()
-    #expect(!hasStalled(watch, 20))
+    #expect(!time.hasStalled(watch, 20))
     watch.packetIsWritten()
-    #expect(!hasStalled(watch, 7))
-    #expect(hasStalled(watch, 4))
+    #expect(!time.hasStalled(watch, 7))
+    #expect(time.hasStalled(watch, 4))
     watch.callEnded(accepted: true)
-    #expect(!hasStalled(watch, 20))
+    #expect(!time.hasStalled(watch, 20))
     #expect(watch.framesIn == 1)
     // One frame in ten seconds is no stall.
-    let slow = StallWatch(Deadlines(), frameRate: Rational(1, 10))
+    let slow = StallWatch(Deadlines(), frameRate: Rational(1, 10), clock: time.clock)
     slow.callBegins()
-    #expect(!hasStalled(slow, 30))
-    #expect(hasStalled(slow, 6))
+    #expect(!time.hasStalled(slow, 30))
+    #expect(time.hasStalled(slow, 6))
+  }
+
+  @Test(arguments: 0..<40)
+  func aStandstillIsNoticedInTimeWheneverItBegins(fifths: Int) {
+    let time = ManualTime()
+    let watch = StallWatch(Deadlines(), frameRate: Rational(30), clock: time.clock)
+    for _ in 0..<fifths {
+      watch.callBegins()
+      #expect(!time.hasStalled(watch, 0.2))
+      watch.callEnded(accepted: true)
+    }
+    watch.callBegins()
+    #expect(!time.hasStalled(watch, 7.9))
+    #expect(time.hasStalled(watch, 4.2))
+  }
+
+  @Test func aRunThatGoesWellIsRarelyLookedAt() {
+    let time = ManualTime()
+    let watch = StallWatch(Deadlines(), frameRate: Rational(30), clock: time.clock)
+    for _ in 0..<600 {
+      watch.callBegins()
+      #expect(!time.hasStalled(watch, 0.1))
+      watch.callEnded(accepted: true)
+    }
+    #expect(time.looks <= 8)
+  }
+
+  @Test func aProcessThatWasStoppedBlamesNoDevice() {
+    let time = ManualTime()
+    let watch = StallWatch(Deadlines(), frameRate: Rational(30), clock: time.clock)
+    watch.callBegins()
+    // The look that was due comes when the process goes on.
+    time.pass(3600)
+    #expect(!time.hasStalled(watch, 5.9))
+    watch.callEnded(accepted: true)
+    watch.callBegins()
+    #expect(!time.hasStalled(watch, 7.9))
+    #expect(time.hasStalled(watch, 4.2))
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func theAlarmClockLooks() async {
+    // So hasty a library that the command waits for little more than three seconds.
+    let watch = StallWatch(
+      Deadlines(progress: .milliseconds(100)), frameRate: Rational(30))
+    let (stalls, said) = AsyncStream.makeStream(of: String.self)
+    watch.callBegins()
+    watch.begin("/dev/video7") { said.yield($0.message) }
+    var iterator = stalls.makeAsyncIterator()
+    #expect(await iterator.next()?.contains("/dev/video7 has not answered") == true)
+    watch.end()
+  }
+}
+
+/// Time that passes when it is told to, for a watch that looks when it is due.
+private final class ManualTime: Sendable {
+  private let state = Locked((now: MonotonicTime(nanoseconds: 1_000_000_000), looks: 0))
+
+  var clock: @Sendable () -> MonotonicTime { { self.state.withLock { $0.now } } }
+  /// How often a watch was made to look.
+  var looks: Int { state.withLock { $0.looks } }
+
+  func pass(_ seconds: Double) {
+    state.withLock { $0.now = $0.now + .seconds(seconds) }
+  }
+
+  /// Whether the device stands still for the command within so many seconds.
+  func hasStalled(_ watch: StallWatch, _ seconds: Double) -> Bool {
+    let end = clock() + .seconds(seconds)
+    var hasStalled = false
+    while watch.nextLook <= end {
+      state.withLock { state in
+        state.now = max(state.now, watch.nextLook)
+        state.looks += 1
+      }
+      if watch.look() { hasStalled = true }
+    }
+    state.withLock { $0.now = end }
+    return hasStalled
   }
 }
