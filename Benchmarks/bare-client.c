@@ -3,9 +3,9 @@
  *
  *   bare-client DEVICE INPUT WIDTH HEIGHT FRAMES BITRATE OUTPUT
  *
- * Maps an I420 file, converts each frame with libyuv into the device's NV12 buffer, and waits with
- * one poll per frame: two QBUF, two DQBUF, one poll. Multi-planar API only; no error is handled
- * beyond naming it.
+ * Reads each frame of an I420 file with one preadv, luma straight into the device's NV12 buffer and
+ * chroma for libyuv to interleave there, and waits with one poll per frame: two QBUF, two DQBUF, one
+ * poll. Multi-planar API only; no error is handled beyond naming it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { BUFFERS = 4 };
@@ -98,15 +99,17 @@ int main(int count, char **arguments) {
     fprintf(stderr, "%s: too short\n", arguments[2]);
     return 65;
   }
-  const unsigned char *file =
-    mmap(NULL, frame_size * frames, PROT_READ, MAP_SHARED, input, 0);
-  if (file == MAP_FAILED) fail("mmap of the input");
+  unsigned char *const chroma = malloc(luma / 2);
+  if (chroma == NULL) fail("malloc");
   const int output = open(arguments[7], O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (output == -1) fail(arguments[7]);
 
   set_format(CODED, V4L2_PIX_FMT_H264, width, height);
   const struct v4l2_format raw = set_format(RAW, V4L2_PIX_FMT_NV12, width, height);
-  const unsigned stride = raw.fmt.pix_mp.plane_fmt[0].bytesperline;
+  if (raw.fmt.pix_mp.plane_fmt[0].bytesperline != width) {
+    fprintf(stderr, "%s: pads rows of %u pixels\n", arguments[1], width);
+    return 65;
+  }
   const unsigned rows = raw.fmt.pix_mp.height;
   const unsigned raw_size = raw.fmt.pix_mp.plane_fmt[0].sizeimage;
   struct v4l2_control bitrate = {V4L2_CID_MPEG_VIDEO_BITRATE, atoi(arguments[6])};
@@ -124,10 +127,11 @@ int main(int count, char **arguments) {
   while (received < frames) {
     while (free_count > 0 && sent < frames) {
       const unsigned index = free_buffers[--free_count];
-      const unsigned char *y = file + frame_size * sent;
-      I420ToNV12(
-        y, width, y + luma, width / 2, y + luma + luma / 4, width / 2, raw_buffers[index], stride,
-        raw_buffers[index] + (size_t)stride * rows, stride, width, height);
+      const struct iovec parts[] = {{raw_buffers[index], luma}, {chroma, luma / 2}};
+      if (preadv(input, parts, 2, frame_size * sent) != (ssize_t)frame_size) fail(arguments[2]);
+      MergeUVPlane(
+        chroma, width / 2, chroma + luma / 4, width / 2, raw_buffers[index] + (size_t)width * rows,
+        width, width / 2, height / 2);
       queue(RAW, index, raw_size, sent * 33333L);
       sent++;
     }

@@ -44,7 +44,7 @@ def write_input(path, frames):
         # No write-back while clients run.
         os.fsync(file.fileno())
         # Cached as a disk's file is that is read from the front, not in the pieces in which this
-        # one was written: mapping many small ones costs more.
+        # one was written: many small ones cost more.
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     measure.read_through(path)
 
@@ -101,8 +101,7 @@ def main():
     chosen = options()
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         sys.exit("bench: the device file needs root and /dev/fuse")
-    # Beside the build, where a disk's file system is: a tmpfs maps files in single pages, which
-    # costs a reader that maps its input more than the conversion itself.
+    # Beside the build, where a disk's file system is: a tmpfs holds files in single pages.
     place = os.path.join(ROOT, ".build")
     if shutil.disk_usage(place).free < (chosen.many + 100) * FRAME_BYTES:
         sys.exit(f"bench: {place} has no room for {chosen.many} frames")

@@ -1,7 +1,8 @@
 internal import Glibc
 internal import V4L2Encoder
 
-/// A regular file, mapped: frames are read where the page cache has them, without a copy.
+/// A regular file, mapped: frames are read where the page cache has them, or from the file straight
+/// into the driver's buffer.
 @safe final class MappedInput: InputBytes {
   private let file: OpenFile
   private let name: String
@@ -37,9 +38,12 @@ internal import V4L2Encoder
     self.stop = stop
     unsafe self.start = UnsafeRawPointer(mapping)
     self.position = Locked(Position(next: position))
-    unsafe self.memory = FrameMemory(unsafeStart: UnsafeRawPointer(mapping), byteCount: size) {
+    unsafe self.memory = FrameMemory(
+      unsafeMapping: UnsafeRawPointer(mapping), byteCount: size, of: file.descriptor
+    ) {
       pages.end()
       unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), size)
+      withExtendedLifetime(file) {}
     }
   }
 

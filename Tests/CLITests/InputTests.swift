@@ -26,6 +26,7 @@ import Testing
       return
     }
     #expect(first === second)
+    #expect(first.file != nil)
     #expect((start, next) == (0, 40))
     #expect(input.remaining == 20)
     guard case .truncated(20) = try input.frame(byteCount: 40) else {

@@ -25,9 +25,7 @@ extension FrameConverter {
       unsafe copy(from.third, from.thirdStride, to.third, to.thirdStride, chromaWidth, chromaHeight)
     case .planarToSemiplanar:
       unsafe copyLuma(from, to)
-      unsafe merge(
-        from.second, from.secondStride, from.third, from.thirdStride, to.second, to.secondStride,
-        rows: chromaHeight)
+      unsafe weaveChroma(from: source, to: target)
     case .semiplanarToPlanar:
       unsafe copyLuma(from, to)
       unsafe split(
@@ -65,6 +63,14 @@ extension FrameConverter {
       .monoToPacked:
       break  // `convert` sends these elsewhere
     }
+  }
+
+  /// What `planarToSemiplanar` does besides copying luma.
+  @unsafe func weaveChroma(from source: PlanePointers, to target: PlanePointers) {
+    let from = unsafe ordered(source, of: self.source)
+    unsafe merge(
+      from.second, from.secondStride, from.third, from.thirdStride, target.second,
+      target.secondStride, rows: chromaHeight)
   }
 
   @unsafe private func copyPlanes(from: PlanePointers, to: PlanePointers) {

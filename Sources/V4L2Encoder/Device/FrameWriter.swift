@@ -11,6 +11,7 @@ package struct FrameWriter: Sendable {
   private let inputFormat: PixelFormat
   private let frameSize: VideoSize
   private let reader = FrameReader()
+  private let fileReader: FileFrameReader?
   package let rawFormat: PixelFormat
   package let visibleSize: VideoSize
   /// The bytes of each memory plane that are told to the driver: the whole plane, padding too.
@@ -40,6 +41,9 @@ package struct FrameWriter: Sendable {
     }
     self.converter = try FrameConverter(
       from: inputFormat, to: rawFormat.format, size: visibleSize, color: color)
+    self.fileReader =
+      frameSize == visibleSize
+      ? try FileFrameReader(for: converter, inputFormat: inputFormat, layout: layout) : nil
   }
 
   /// Whether samples are copied as they are.
@@ -75,11 +79,10 @@ package struct FrameWriter: Sendable {
   package func write(
     _ frame: VideoFrame, into buffer: some PlaneMemory
   ) throws(EncoderError) -> Int {
-    try unsafe reader.read(frame) { planes in
-      unsafe converter.convert(
-        from: planes,
-        to: PlanePointers(driver: layout) { plane in unsafe buffer.address(ofPlane: plane) })
-    }
+    let target =
+      unsafe PlanePointers(driver: layout) { plane in unsafe buffer.address(ofPlane: plane) }
+    if let fileReader, unsafe fileReader.read(frame, into: target) { return pictureByteCount }
+    try unsafe reader.read(frame) { planes in unsafe converter.convert(from: planes, to: target) }
     return pictureByteCount
   }
 

@@ -16,6 +16,8 @@ internal import Synchronization
   // owner who promised so in `init(unsafeStart:)`.
   private nonisolated(unsafe) let base: UnsafeMutableRawPointer
   private let release: (@Sendable () -> Void)?
+  /// The file that the bytes are a mapping of, from its first one on; nil for other memory.
+  package let file: Int32?
 
   /// Allocates zeroed memory and lets `fill` write it.
   ///
@@ -28,6 +30,7 @@ internal import Synchronization
       byteCount: max(byteCount, 1), alignment: FrameMemory.alignment)
     self.byteCount = byteCount
     self.release = nil
+    self.file = nil
     unsafe memset(base, 0, byteCount)
     var span = unsafe MutableRawSpan(_unsafeStart: base, byteCount: byteCount)
     try fill(&span)
@@ -54,6 +57,24 @@ internal import Synchronization
     unsafe self.base = UnsafeMutableRawPointer(mutating: start)
     self.byteCount = byteCount
     self.release = release
+    self.file = nil
+  }
+
+  /// Wraps a file that is mapped from its first byte on; whoever wants a copy may read it instead.
+  ///
+  /// - Parameters:
+  ///   - start: the first byte; must stay valid until `release` is called.
+  ///   - byteCount: how many bytes there are.
+  ///   - file: the descriptor; must stay open until `release` is called.
+  ///   - release: called once, from any thread, when nobody needs the bytes any more.
+  @unsafe package init(
+    unsafeMapping start: UnsafeRawPointer, byteCount: Int, of file: Int32,
+    release: @escaping @Sendable () -> Void
+  ) {
+    unsafe self.base = UnsafeMutableRawPointer(mutating: start)
+    self.byteCount = byteCount
+    self.release = release
+    self.file = file
   }
 
   deinit {
