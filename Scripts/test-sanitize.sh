@@ -18,7 +18,8 @@ trap 'rm -rf "$work"' EXIT
 # The lock of the Swift runtime waits in code that is not instrumented.
 thread=(--sanitize thread --scratch-path .build/tsan -Xswiftc -DV4L2ENC_TSAN)
 address=(--sanitize address --scratch-path .build/asan)
-export TSAN_OPTIONS="log_path=$work/findings history_size=4"
+export TSAN_OPTIONS="log_path=$work/findings history_size=4 print_suppressions=0"
+TSAN_OPTIONS+=" suppressions=$PWD/Scripts/races-of-others"
 export ASAN_OPTIONS="log_path=$work/findings detect_leaks=1"
 export LSAN_OPTIONS="suppressions=$PWD/Scripts/leaks-of-others print_suppressions=0"
 
