@@ -17,7 +17,10 @@ struct EndingTests {
       for _ in 0..<3 {
         try await encodeUntilKilled(device)
         try await eventually("the buffers are freed") { try device.bufferBytes() == 0 }
-        try await eventually("threads and files are freed") { try device.resources() == before }
+        // Fewer are no leak: a thread of the first client may still have been ending.
+        try await eventually("threads and files are freed") {
+          try zip(device.resources(), before).allSatisfy { $0 <= $1 }
+        }
       }
     }
   }
