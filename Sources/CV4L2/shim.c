@@ -111,13 +111,19 @@ static void *run(void *argument) {
   return NULL;
 }
 
+// A thread's own faults, which a handler can only mend where they are not blocked.
+static const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+
 int cv4l2_thread_start(const char *name, void (*body)(void *), void *context) {
   struct start *start = malloc(sizeof *start);
   if (!start) return -ENOMEM;
   *start = (struct start){.body = body, .context = context};
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  // The application's signals are for its own threads. Threads that this one makes, such as those
+  // of a pool that it wakes, block the same.
+  sigset_t blocked, before;
+  sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&blocked, faults[i]);
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
   pthread_t thread;
   int result = pthread_create(&thread, NULL, run, start);
   pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -136,7 +136,8 @@ void cv4l2_sleep_nanoseconds(int64_t duration);
 int cv4l2_processor_count(void);
 
 /* Runs `body(context)` on a new detached thread called `name` (at most 15 bytes), with all
- * signals blocked, so that they reach the threads of the program that owns them. */
+ * signals blocked but its own faults, so that they reach the threads of the program that owns
+ * them. */
 int cv4l2_thread_start(const char *_Nonnull name, void (*_Nonnull body)(void *_Nullable),
                        void *_Nullable context);
 
