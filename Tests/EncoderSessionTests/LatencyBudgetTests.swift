@@ -107,11 +107,11 @@ import VirtualV4L2Device
   }
 
   @Test func aCallThatWouldBeLateFails() async throws {
-    let device = try SlowDevice(period: .milliseconds(400))
+    let device = try SlowDevice(period: .milliseconds(1500))
     let encoder = try await open(on: device.selector) {
       $0.admission = .fail
       $0.inputBuffers = 8
-      $0.latencyBudget = .milliseconds(450)
+      $0.latencyBudget = .milliseconds(1700)
     }
     let reader = Harness.collect(encoder.packets)
     // The first packet tells how fast the device is.
@@ -165,8 +165,8 @@ import VirtualV4L2Device
   @Test("a buffer on loan comes back when its frame would be late")
   func loans() async throws {
     // A machine that has other work may hold the test up between two frames for most of a period.
-    let device = try SlowDevice(period: .seconds(1))
-    let encoder = try await open(on: device.selector) { $0.latencyBudget = .milliseconds(1100) }
+    let device = try SlowDevice(period: .milliseconds(1500))
+    let encoder = try await open(on: device.selector) { $0.latencyBudget = .milliseconds(1700) }
     let reader = Harness.collect(encoder.packets)
     try await encoder.encode(Harness.frame(0))
     try await eventually("the first packet") { encoder.statistics.packetsOut == 1 }
