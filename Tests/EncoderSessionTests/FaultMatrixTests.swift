@@ -14,18 +14,17 @@ import VirtualV4L2Device
     let transport = BentTransport(try Harness.device())
     let device = transport.device
     device.inject(faulty.fault)
+    // What hangs there holds the closing for the time of a set-up.
+    let isAtClosing = faulty.testDescription.contains("closing")
     let configuration = Harness.configuration {
       $0.outputBuffers = 4
-      // Short where a deadline has to pass, and else longer than a busy machine needs.
-      let isAtClosing = faulty.testDescription.contains("closing")
-      $0.deadlines =
-        faulty.outcome.needsPatience || isAtClosing
-        ? Deadlines(
-          setup: isAtClosing ? .seconds(5) : .seconds(1), progress: .milliseconds(500),
-          consumer: .seconds(10), silence: .milliseconds(50))
-        : Deadlines(
-          setup: .seconds(20), progress: .seconds(10), consumer: .seconds(10),
-          silence: .milliseconds(50))
+      // Short where that deadline has to pass, and else longer than a busy machine needs.
+      let needsPatience = faulty.outcome.needsPatience
+      $0.deadlines = Deadlines(
+        setup: faulty.outcome == .refusesOpening(.deviceStalled)
+          ? .seconds(1) : needsPatience || isAtClosing ? .seconds(4) : .seconds(20),
+        progress: needsPatience ? .milliseconds(500) : .seconds(10), consumer: .seconds(10),
+        silence: .milliseconds(50))
     }
     let account = FrameAccount()
     let outcome: FaultCase.Outcome

@@ -127,13 +127,17 @@ import VirtualV4L2Device
       while CallerRequests.enter() { entered += 1 }
       defer { for _ in 0..<entered { CallerRequests.leave() } }
       let (isInside, mayReturn) = (Gate(), Gate())
+      defer { mayReturn.open() }
+      let end = MonotonicTime.now + .seconds(60)
       let device = try Harness.device()
       let transport = BentTransport(device) { request, argument, device in
         guard queuesFrame(request, argument) else { return device.perform(request, argument) }
         // The driver has the frame before its request returns, or after it was held up.
         let early = packetComes ? device.perform(request, argument) : nil
         isInside.open()
-        while !mayReturn.isOpenNow { DeviceThread.sleep(.milliseconds(5)) }
+        while !mayReturn.isOpenNow, MonotonicTime.now < end {
+          DeviceThread.sleep(.milliseconds(5))
+        }
         return early ?? device.perform(request, argument)
       }
       let encoder = try await H264Encoder.open(Harness.configuration(), on: transport.selector)

@@ -199,7 +199,11 @@ extension Engine {
   }
 
   private func giveUpTurnsIfOver() {
-    if let error = core.withLock({ $0.machine.terminalError }) { giveUpTurns(error) }
+    // Until then packets may still come; whoever ends the session gives the turns up after it.
+    guard mailbox.isFinished, let error = core.withLock({ $0.machine.terminalError }) else {
+      return
+    }
+    giveUpTurns(error)
   }
 }
 

@@ -68,6 +68,9 @@ package final class Mailbox<Element: Sendable>: Sendable {
     }
   }
 
+  /// Whether no further element is taken.
+  package var isFinished: Bool { state.withLock { $0.completion != nil } }
+
   /// How many elements wait.
   package var waitingCount: Int { state.withLock { $0.count } }
 
