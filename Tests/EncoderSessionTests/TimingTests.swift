@@ -212,7 +212,7 @@ import VirtualV4L2Device
       }
       return device.perform(request, argument)
     }
-    let encoder = try await open(transport) { $0.deadlines.progress = .milliseconds(300) }
+    let encoder = try await open(transport) { $0.deadlines.progress = .seconds(1) }
     let reader = Harness.collect(encoder.packets)
     for time in Int64(0)..<2 {
       try await encoder.encode(Harness.frame(time))
