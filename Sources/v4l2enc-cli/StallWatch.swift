@@ -68,7 +68,8 @@ final class StallWatch: Sendable {
     let now = clock()
     state.withLock { state in
       change(&state)
-      state.lastMove = now
+      // Another thread's may be newer.
+      state.lastMove = max(state.lastMove, now)
     }
   }
 

@@ -14,6 +14,7 @@ import Testing
         "encode", "test:motion", "--size", "64x64", "--frames", "100000000", "-o", output,
         "--device", "virtual",
       ])
+    defer { process.send(SIGKILL) }
     try await eventually("there is output") {
       FileManager.default.contents(atPath: output)?.isEmpty == false
     }
