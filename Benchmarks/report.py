@@ -71,15 +71,18 @@ def inside_table(inside):
         f"{conversion['ratio']:.2f} of a plain copy of the same bytes, "
         f"{conversion['milliseconds']:.3f} ms |",
         f"| UYVY 3840x2160 to NV12 1920x1080 | {scaling['milliseconds']:.2f} ms CPU per frame |",
-        "| from `encode` to the packet, frame rendered in place | "
-        f"p50 {latency['lent_p50']:.0f} µs, p99 {latency['lent_p99']:.0f} µs |",
-        "| from `encode` to the packet, I420 frame converted | "
-        f"p50 {latency['copied_p50']:.0f} µs, p99 {latency['copied_p99']:.0f} µs |",
+        f"| from `encode` to the packet, frame rendered in place | {passing(latency, 'lent')} |",
+        f"| from `encode` to the packet, I420 frame converted | {passing(latency, 'copied')} |",
         f"| four 1080p30 streams at once | {streams['packets']:.0f} packets of "
         f"{streams['frames']:.0f} frames, {streams['missed']:.0f} missed, "
         f"{streams['milliseconds']:.3f} ms CPU per frame, slowest packet "
         f"{streams['longest']:.1f} ms |",
     ]
+
+
+def passing(latency, kind):
+    return (f"p50 {latency[kind + '_p50']:.0f} µs, p99 {latency[kind + '_p99']:.0f} µs; the device's "
+            f"own p50 {latency[kind + '_device_p50']:.0f} µs")
 
 
 def aims(speeds, calls, allocations, inside, memory):
@@ -91,7 +94,8 @@ def aims(speeds, calls, allocations, inside, memory):
         share(ours.steady_cpu, speeds[name].steady_cpu) for name in (THEIRS, PLAIN, BARE))
     rate = min(share(ours.rate, speed.rate) for name, speed in speeds.items() if name != OURS)
     found = calls[OURS]
-    streams, latency = inside["streams"], inside["latency"]["lent_p50"]
+    streams, latency = inside["streams"], inside["latency"]
+    added = latency["lent_p50"] - latency["lent_device_p50"]
     ratio = inside["conversion"]["ratio"]
     return [
         (theirs <= 0.4, f"CPU per frame at most 0.4 of FFmpeg's: {theirs:.2f}"),
@@ -103,7 +107,7 @@ def aims(speeds, calls, allocations, inside, memory):
         (found.get("futex", 0) <= 2.05, f"at most 2 futex calls per packet: "
                                         f"{found.get('futex', 0):.2f}"),
         (allocations < 0.05, f"no heap allocation per frame: {max(allocations, 0):.2f}"),
-        (latency < 100, f"latency beyond the device's below 100 µs (p50): {latency:.0f} µs"),
+        (added < 100, f"latency beyond the device's below 100 µs (p50): {added:.0f} µs"),
         (streams["missed"] == 0 and streams["packets"] == streams["frames"],
          f"four 1080p30 streams without a missed frame: {streams['missed']:.0f} missed"),
         (ratio <= 1.1, f"I420 to NV12 within 1.1 of a plain copy: {ratio:.2f}"),
@@ -143,7 +147,9 @@ def page(speeds, calls, allocations, inside, memory, options):
         *call_table(calls), "",
         "## Inside the library", "",
         "By `encoder-bench` (Benchmarks/EncoderBench). Latency is measured on a device in the same",
-        "process that encodes nothing and waits for nothing; the streams go through the served one.",
+        "process that encodes nothing and waits for nothing; the device's own is the time from the",
+        "request that hands a frame over to the one that fetches its packet, in which threads of the",
+        "device and of the library wake each other. The streams go through the served one.",
         "",
         *inside_table(inside), "",
         "## Memory", "",
