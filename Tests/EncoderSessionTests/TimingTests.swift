@@ -159,6 +159,25 @@ import VirtualV4L2Device
     #expect(try await encoderError { _ = try await reader.value }?.code == .deviceStalled)
   }
 
+  @Test("queues that say in vain that they are ready are left alone together, not in turn")
+  func vainWakesOfBothQueues() {
+    var wakes = VainWakes()
+    let start = MonotonicTime.now
+    #expect(wakes.roundEnded(.capture, progress: start)?.queues == nil)
+    var pause: VainWakes.Pause?
+    for _ in 0..<9 { pause = wakes.roundEnded(.capture, progress: start) }
+    #expect(pause?.queues == .capture)
+    // Its place is taken by the other one, as soon as somebody waits for that.
+    #expect(wakes.roundEnded(.output, progress: start)?.queues == [.capture, .output])
+    #expect(wakes.roundEnded(.capture, progress: start)?.queues == [.capture, .output])
+    // A paused round reports nothing.
+    #expect(wakes.roundEnded([], progress: start)?.queues == nil)
+    #expect(wakes.roundEnded(.output, progress: start)?.queues == [.capture, .output])
+    #expect(wakes.roundEnded(.output, progress: start + .milliseconds(1))?.queues == nil)
+    for _ in 0..<9 { pause = wakes.roundEnded(.output, progress: start + .milliseconds(1)) }
+    #expect(pause?.queues == .output)
+  }
+
   @Test("the time before a frame came is not held against the device, though it holds others")
   func aRestIsNotHeldAgainstTheNextFrame() async throws {
     let queued = Locked(0)

@@ -11,6 +11,9 @@ struct VainWakes {
   private static let tolerance = 8
   private static let longest = Duration.milliseconds(4)
   private var count = 0
+  /// What was reported since the last progress: two queues that are left alone in turn would be
+  /// asked without a pause.
+  private var reported: Readiness = []
   private var lastProgress: MonotonicTime?
 
   /// Whether it is to be told that the device has passed what is usual, which is once.
@@ -27,15 +30,17 @@ struct VainWakes {
     if progress != lastProgress {
       lastProgress = progress
       count = 0
+      reported = []
       return nil
     }
     let queues = ready.intersection([.capture, .output])
     guard !queues.isEmpty else { return nil }
     count += 1
+    reported.formUnion(queues)
     guard count > Self.tolerance else { return nil }
     isNews = !wasTold
     wasTold = true
     let doubled = Duration.microseconds(250) * (1 << min(count - Self.tolerance, 8))
-    return Pause(queues: queues, duration: min(doubled, Self.longest))
+    return Pause(queues: reported, duration: min(doubled, Self.longest))
   }
 }
