@@ -6,6 +6,8 @@
  * Reads each frame of an I420 file with one preadv, luma straight into the device's NV12 buffer and
  * chroma for libyuv to interleave there, and waits with one poll per frame: two QBUF, two DQBUF, one
  * poll. Multi-planar API only; no error is handled beyond naming it.
+ *
+ * With - for DEVICE the frames get into shared memory and nowhere else: what no client can save.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +27,7 @@ enum { BUFFERS = 4 };
 static const int RAW = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
 static const int CODED = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
 static int device;
+static unsigned width, height;
 
 static void fail(const char *what) {
   perror(what);
@@ -81,17 +84,27 @@ static unsigned dequeue(int type, unsigned *bytes) {
   return buffer.index;
 }
 
+/* Brings a frame of the file into a buffer whose chroma begins after `rows` rows of luma. */
+static void read_frame(
+  int input, long number, unsigned char *buffer, unsigned rows, unsigned char *chroma) {
+  const size_t luma = (size_t)width * height, frame_size = luma * 3 / 2;
+  const struct iovec parts[] = {{buffer, luma}, {chroma, luma / 2}};
+  if (preadv(input, parts, 2, frame_size * number) != (ssize_t)frame_size) fail("preadv");
+  MergeUVPlane(
+    chroma, width / 2, chroma + luma / 4, width / 2, buffer + (size_t)width * rows, width,
+    width / 2, height / 2);
+}
+
 int main(int count, char **arguments) {
   if (count != 8) {
     fprintf(stderr, "usage: bare-client DEVICE INPUT WIDTH HEIGHT FRAMES BITRATE OUTPUT\n");
     return 64;
   }
-  const unsigned width = atoi(arguments[3]), height = atoi(arguments[4]);
+  width = atoi(arguments[3]);
+  height = atoi(arguments[4]);
   const int frames = atoi(arguments[5]);
   const size_t luma = (size_t)width * height, frame_size = luma * 3 / 2;
 
-  device = open(arguments[1], O_RDWR | O_NONBLOCK);
-  if (device == -1) fail(arguments[1]);
   const int input = open(arguments[2], O_RDONLY);
   struct stat information;
   if (input == -1 || fstat(input, &information) == -1) fail(arguments[2]);
@@ -101,6 +114,16 @@ int main(int count, char **arguments) {
   }
   unsigned char *const chroma = malloc(luma / 2);
   if (chroma == NULL) fail("malloc");
+  if (strcmp(arguments[1], "-") == 0) {
+    unsigned char *const buffer =
+      mmap(NULL, frame_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (buffer == MAP_FAILED) fail("mmap");
+    for (int number = 0; number < frames; number++)
+      read_frame(input, number, buffer, height, chroma);
+    return 0;
+  }
+  device = open(arguments[1], O_RDWR | O_NONBLOCK);
+  if (device == -1) fail(arguments[1]);
   const int output = open(arguments[7], O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (output == -1) fail(arguments[7]);
 
@@ -127,11 +150,7 @@ int main(int count, char **arguments) {
   while (received < frames) {
     while (free_count > 0 && sent < frames) {
       const unsigned index = free_buffers[--free_count];
-      const struct iovec parts[] = {{raw_buffers[index], luma}, {chroma, luma / 2}};
-      if (preadv(input, parts, 2, frame_size * sent) != (ssize_t)frame_size) fail(arguments[2]);
-      MergeUVPlane(
-        chroma, width / 2, chroma + luma / 4, width / 2, raw_buffers[index] + (size_t)width * rows,
-        width, width / 2, height / 2);
+      read_frame(input, sent, raw_buffers[index], rows, chroma);
       queue(RAW, index, raw_size, sent * 33333L);
       sent++;
     }

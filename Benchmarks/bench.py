@@ -67,6 +67,7 @@ def run(chosen, work):
             v4l2enc, bare_client, os.path.join(ROOT, "Scripts", "private-video-device.sh"),
             device.path, source)
         ours = clients[0]
+        encoders = [client for client in clients if client.encodes]
         print("time", flush=True)
         speeds = measure.speeds(
             clients, chosen.rounds, chosen.few, chosen.many, source, output)
@@ -74,8 +75,8 @@ def run(chosen, work):
         calls = {
             client.name: measure.calls_per_frame(
                 client, 100, 1100, output, os.path.join(work, "strace.log"))
-            for client in clients}
-        for client in clients:
+            for client in encoders}
+        for client in encoders:
             futex = measure.futex_calls_per_frame(
                 client, chosen.few, chosen.many, output, os.path.join(work, "perf.csv"))
             if futex is not None:

@@ -34,6 +34,7 @@ class Client:
     name: str
     command: list
     environment: dict = field(default_factory=dict)
+    encodes: bool = True  # else it only brings the frames to where a device would have them
 
     def arguments(self, frames, output):
         values = {"frames": str(frames), "output": output}
@@ -60,14 +61,15 @@ class Client:
                 errors.seek(0)
                 said = errors.read().decode(errors="replace")[-2000:]
                 raise ClientFailed(f"{' '.join(command)}: {child.returncode}\n{said}")
-        size = os.path.getsize(output)
-        if size == 0 and output != os.devnull:
+        size = os.path.getsize(output) if self.encodes else 0
+        if size == 0 and self.encodes and output != os.devnull:
             raise ClientFailed(f"{' '.join(command)}: wrote nothing")
         return Run(usage.ru_utime + usage.ru_stime, wall, size)
 
 
 def all_clients(v4l2enc, bare_client, private_device, device, source):
-    """Ours, FFmpeg, v4l2-ctl and the bare client, all reading the same file."""
+    """Ours, FFmpeg, v4l2-ctl and the bare client, all reading the same file; and what they would
+    cost without a device."""
     size = f"{WIDTH}x{HEIGHT}"
     return [
         Client("v4l2enc", [
@@ -95,4 +97,7 @@ def all_clients(v4l2enc, bare_client, private_device, device, source):
         Client("bare C client", [
             bare_client, device, source, str(WIDTH), str(HEIGHT), "{frames}",
             str(BITRATE), "{output}"]),
+        Client("frames alone", [
+            bare_client, "-", source, str(WIDTH), str(HEIGHT), "{frames}", str(BITRATE),
+            "{output}"], encodes=False),
     ]

@@ -7,6 +7,7 @@ import subprocess
 from statistics import median
 
 OURS, THEIRS, PLAIN, BARE = "v4l2enc", "FFmpeg h264_v4l2m2m", "v4l2-ctl", "bare C client"
+FRAMES = "frames alone"
 DEVICE_CALLS = ("VIDIOC_QBUF", "VIDIOC_DQBUF", "VIDIOC_DQBUF (EAGAIN)", "VIDIOC_DQEVENT",
                 "VIDIOC_G_FMT", "poll", "ppoll", "pselect6", "epoll_wait", "epoll_pwait",
                 "epoll_pwait2")
@@ -42,7 +43,7 @@ def speed_table(speeds):
             f"| {share(speed.steady_cpu, theirs.steady_cpu):.2f} "
             f"| {median(speed.cpu) * 1e3:.3f} | {share(speed.cpu, theirs.cpu):.2f} "
             f"| {median(speed.rate):.0f} | {share(speed.rate, theirs.rate):.2f} "
-            f"| {speed.packet / 1024:.1f} |")
+            f"| {f'{speed.packet / 1024:.1f}' if speed.packet else ''} |")
     return rows
 
 
@@ -92,7 +93,9 @@ def aims(speeds, calls, allocations, inside, memory):
     ours = speeds[OURS]
     theirs, plain, bare = (
         share(ours.steady_cpu, speeds[name].steady_cpu) for name in (THEIRS, PLAIN, BARE))
-    rate = min(share(ours.rate, speed.rate) for name, speed in speeds.items() if name != OURS)
+    rate = min(
+        share(ours.rate, speed.rate) for name, speed in speeds.items()
+        if name not in (OURS, FRAMES))
     found = calls[OURS]
     streams, latency = inside["streams"], inside["latency"]
     added = latency["lent_p50"] - latency["lent_device_p50"]
@@ -133,11 +136,13 @@ def page(speeds, calls, allocations, inside, memory, options):
         "the longer its writes are, and would be seen instead of the clients.", "",
         *speed_table(speeds), "",
         "The bare C client makes five device calls per frame and one to read it; its source is",
-        "`Benchmarks/bare-client.c`. It shows what is left to save. v4l2-ctl converts nothing: it",
-        "takes the same bytes for NV12. v4l2enc and the bare client read luma straight into the",
-        "device's buffer and let libyuv interleave chroma; FFmpeg and v4l2-ctl read all of it into",
-        "memory of their own first. FFmpeg and the bare client do it all on one thread; v4l2enc",
-        "feeds, waits and writes on three, whose meetings are in its time.",
+        "`Benchmarks/bare-client.c`. It shows what is left to save. `frames alone` is the same",
+        "program without a device: the bytes that nobody can save, brought from the page cache",
+        "into shared memory as NV12. v4l2-ctl converts nothing: it takes the same bytes for NV12.",
+        "v4l2enc and the bare client read luma straight into the device's buffer and let libyuv",
+        "interleave chroma; FFmpeg and v4l2-ctl read all of it into memory of their own first.",
+        "FFmpeg and the bare client do it all on one thread; v4l2enc feeds, waits and writes on",
+        "three, whose meetings are in its time.",
         "FFmpeg's allocator is told to keep pictures on its heap, or FFmpeg 5.1 crashes; that adds",
         "no page faults.", "",
         "## System calls per frame", "",
