@@ -39,7 +39,7 @@ internal import V4L2Encoder
     unsafe self.start = UnsafeRawPointer(mapping)
     self.position = Locked(Position(next: position))
     unsafe self.memory = FrameMemory(
-      unsafeMapping: UnsafeRawPointer(mapping), byteCount: size, of: file.descriptor
+      unsafeStart: UnsafeRawPointer(mapping), byteCount: size, mapping: file.descriptor
     ) {
       pages.end()
       unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), size)

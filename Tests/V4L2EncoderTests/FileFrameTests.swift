@@ -115,8 +115,8 @@ extension FileFrameTests {
     start.copyBytes(from: memory)
     let address = UInt(bitPattern: start.baseAddress)
     let memory = FrameMemory(
-      unsafeMapping: try #require(UnsafeRawPointer(start.baseAddress)), byteCount: memory.count,
-      of: descriptor
+      unsafeStart: try #require(UnsafeRawPointer(start.baseAddress)), byteCount: memory.count,
+      mapping: descriptor
     ) {
       UnsafeMutableRawPointer(bitPattern: address)?.deallocate()
       close(descriptor)

@@ -51,24 +51,22 @@ internal import Synchronization
   ///   - start: the first byte; must stay valid and unchanged until `release` is called.
   ///   - byteCount: how many bytes there are.
   ///   - release: called once, from any thread, when nobody needs the bytes any more.
-  @unsafe public init(
+  @unsafe public convenience init(
     unsafeStart start: UnsafeRawPointer, byteCount: Int, release: @escaping @Sendable () -> Void
   ) {
-    unsafe self.base = UnsafeMutableRawPointer(mutating: start)
-    self.byteCount = byteCount
-    self.release = release
-    self.file = nil
+    unsafe self.init(unsafeStart: start, byteCount: byteCount, mapping: nil, release: release)
   }
 
-  /// Wraps a file that is mapped from its first byte on; whoever wants a copy may read it instead.
+  /// Wraps memory of somebody else that may be a mapped file, from its first byte on; whoever wants
+  /// a copy may read the file instead.
   ///
   /// - Parameters:
   ///   - start: the first byte; must stay valid until `release` is called.
   ///   - byteCount: how many bytes there are.
-  ///   - file: the descriptor; must stay open until `release` is called.
+  ///   - file: the descriptor, nil for other memory; must stay open until `release` is called.
   ///   - release: called once, from any thread, when nobody needs the bytes any more.
   @unsafe package init(
-    unsafeMapping start: UnsafeRawPointer, byteCount: Int, of file: Int32,
+    unsafeStart start: UnsafeRawPointer, byteCount: Int, mapping file: Int32?,
     release: @escaping @Sendable () -> Void
   ) {
     unsafe self.base = UnsafeMutableRawPointer(mutating: start)
