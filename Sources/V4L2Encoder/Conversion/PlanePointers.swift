@@ -53,6 +53,15 @@
     }
   }
 
+  /// Where a plane begins, counted from zero.
+  package subscript(index: Int) -> UnsafeMutablePointer<UInt8> {
+    switch index {
+    case 0: unsafe first
+    case 1: unsafe second
+    default: unsafe third
+    }
+  }
+
   private mutating func set(_ index: Int, _ start: UnsafeMutablePointer<UInt8>, stride: Int) {
     switch index {
     case 0: unsafe (first, firstStride) = (start, stride)
