@@ -50,11 +50,28 @@ extension EncoderStatistics {
     averageBitrate = telemetry.averageBitrate
     recentBitrate = telemetry.recentBitrate
   }
+
+  /// Counts a packet, or takes that back when `step` is -1.
+  fileprivate mutating func count(_ unit: AccessUnit, isCorrupt: Bool, step: Int) {
+    let byteCount = unit.data.byteCount
+    packetsOut += step
+    bytesOut += step * byteCount
+    if isCorrupt { corruptPackets += step }
+    if unit.isKeyFrame {
+      keyFrames += step
+      keyFrameBytes += step * byteCount
+    }
+  }
 }
 
 /// An encoder whose measures another one can go on with.
 protocol MeasuredEncoder {
   var telemetry: PacketTelemetry { get }
+}
+
+extension VideoEncoder {
+  /// What was measured so far; nil where another encoder cannot go on with it.
+  var measured: PacketTelemetry? { (self as? any MeasuredEncoder)?.telemetry }
 }
 
 extension V4L2VideoEncoder: MeasuredEncoder {
@@ -81,35 +98,25 @@ extension EngineCore {
   ///
   /// - Parameters:
   ///   - unit: what came.
+  ///   - isCorrupt: whether the driver marked it as spoiled.
   ///   - frame: what it was made of.
   ///   - latency: from `encode` to the packet.
   ///   - inDevice: from handing the frame to the driver to the driver's handing out the packet.
   mutating func count(
-    _ unit: AccessUnit, of frame: PendingFrames.Frame, latency: Duration, inDevice: Duration
+    _ unit: AccessUnit, isCorrupt: Bool, of frame: PendingFrames.Frame, latency: Duration,
+    inDevice: Duration
   ) {
-    let byteCount = unit.data.byteCount
-    statistics.packetsOut += 1
-    statistics.bytesOut += byteCount
-    if unit.isKeyFrame {
-      statistics.keyFrames += 1
-      statistics.keyFrameBytes += byteCount
-    }
+    statistics.count(unit, isCorrupt: isCorrupt, step: 1)
     telemetry.packetCame(
-      byteCount: byteCount, duration: frame.duration, latency: latency, inDevice: inDevice)
+      byteCount: unit.data.byteCount, duration: frame.duration, latency: latency,
+      inDevice: inDevice)
   }
 
   /// Takes back that a packet was counted: the encoder has ended, so nobody can read it.
   ///
   /// Its latency stays measured: it did come.
   mutating func uncount(_ unit: AccessUnit, isCorrupt: Bool) {
-    let byteCount = unit.data.byteCount
-    if isCorrupt { statistics.corruptPackets -= 1 }
-    statistics.packetsOut -= 1
-    statistics.bytesOut -= byteCount
-    if unit.isKeyFrame {
-      statistics.keyFrames -= 1
-      statistics.keyFrameBytes -= byteCount
-    }
+    statistics.count(unit, isCorrupt: isCorrupt, step: -1)
   }
 
   /// Counts a frame of which no packet came.

@@ -122,8 +122,9 @@ extension EngineLoop {
       core.buffersWithoutFrame = 0
       core.notePace { $0.packetCame(settling: 1 + skipped.count, owed: $1, at: now) }
       let latency = now - frame.begun
-      core.count(unit, of: frame, latency: latency, inDevice: arrival - frame.handedOver)
-      if isCorrupt { core.statistics.corruptPackets += 1 }
+      core.count(
+        unit, isCorrupt: isCorrupt, of: frame, latency: latency,
+        inDevice: arrival - frame.handedOver)
       return EncodedPacket(
         unit, presentationTime: frame.presentationTime,
         decodeTime: core.timeline.decodeTime(forPacket: frame.presentationTime),

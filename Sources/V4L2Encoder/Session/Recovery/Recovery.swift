@@ -44,8 +44,8 @@ final class Recovery: Sendable {
     }
     let current = counted.current?.encoder
     var statistics = current?.statistics.following(counted.sum) ?? counted.sum
-    if let earlier, let telemetry = (current as? any MeasuredEncoder)?.telemetry {
-      statistics.measure(telemetry.following(earlier))
+    if let earlier, let measured = current?.measured {
+      statistics.measure(measured.following(earlier))
     }
     statistics.hasEnded = counted.sum.hasEnded
     // An encoder does not know what it is given for the second time.

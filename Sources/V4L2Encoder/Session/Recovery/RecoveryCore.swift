@@ -177,8 +177,8 @@ struct RecoveryCore {
     statistics.framesDropped.ended = 0
     statistics.framesWaiting = 0
     earlier = statistics.following(earlier)
-    if let telemetry = (encoder as? any MeasuredEncoder)?.telemetry {
-      earlierTelemetry = earlierTelemetry.map { telemetry.following($0) } ?? telemetry
+    if let measured = encoder.measured {
+      earlierTelemetry = earlierTelemetry.map { measured.following($0) } ?? measured
     }
     current = nil
   }
