@@ -45,16 +45,7 @@ extension DeviceHandle {
     var rates: [CameraOffer.Rate] = []
     while rates.count < 256, budget > 0 {
       budget -= 1
-      var raw = v4l2_frmivalenum()
-      raw.index = UInt32(rates.count)
-      raw.pixel_format = format.rawValue
-      raw.width = UInt32(clamping: size.width)
-      raw.height = UInt32(clamping: size.height)
-      do throws(Errno) {
-        try call(CV4L2_VIDIOC_ENUM_FRAMEINTERVALS, &raw)
-      } catch {
-        break
-      }
+      guard let raw = frameInterval(UInt32(rates.count), of: format, size) else { break }
       guard raw.type == V4L2_FRMIVAL_TYPE_DISCRETE.rawValue else {
         // The longest interval is the slowest rate.
         guard let slowest = Rational(interval: raw.stepwise.max),

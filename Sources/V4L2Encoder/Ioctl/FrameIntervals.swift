@@ -8,16 +8,7 @@ extension DeviceHandle {
   package func highestFrameRate(of format: PixelFormat, _ size: VideoSize) -> Rational? {
     var highest: Rational?
     for index in UInt32(0)..<256 {
-      var raw = v4l2_frmivalenum()
-      raw.index = index
-      raw.pixel_format = format.rawValue
-      raw.width = UInt32(clamping: size.width)
-      raw.height = UInt32(clamping: size.height)
-      do throws(Errno) {
-        try call(CV4L2_VIDIOC_ENUM_FRAMEINTERVALS, &raw)
-      } catch {
-        break
-      }
+      guard let raw = frameInterval(index, of: format, size) else { break }
       let isList = raw.type == V4L2_FRMIVAL_TYPE_DISCRETE.rawValue
       let interval = isList ? raw.discrete : raw.stepwise.min
       if interval.numerator > 0, interval.denominator > 0 {
@@ -27,5 +18,22 @@ extension DeviceHandle {
       guard isList else { break }
     }
     return highest
+  }
+
+  /// One of the intervals, or a range of them; nil when there is none of this number.
+  func frameInterval(
+    _ index: UInt32, of format: PixelFormat, _ size: VideoSize
+  ) -> v4l2_frmivalenum? {
+    var raw = v4l2_frmivalenum()
+    raw.index = index
+    raw.pixel_format = format.rawValue
+    raw.width = UInt32(clamping: size.width)
+    raw.height = UInt32(clamping: size.height)
+    do throws(Errno) {
+      try call(CV4L2_VIDIOC_ENUM_FRAMEINTERVALS, &raw)
+      return raw
+    } catch {
+      return nil
+    }
   }
 }
