@@ -4,8 +4,8 @@
  *   bare-client DEVICE INPUT WIDTH HEIGHT FRAMES BITRATE OUTPUT
  *
  * Reads each frame of an I420 file with one preadv, luma straight into the device's NV12 buffer and
- * chroma for libyuv to interleave there, and waits with one poll per frame: two QBUF, two DQBUF, one
- * poll. Multi-planar API only; no error is handled beyond naming it.
+ * chroma for libyuv to interleave there, and waits with one poll per frame: two QBUF, two DQBUF,
+ * one poll. Multi-planar API only; no error is handled beyond naming it.
  *
  * With - for DEVICE the frames get into shared memory and nowhere else: what no client can save.
  */

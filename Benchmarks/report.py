@@ -82,8 +82,8 @@ def inside_table(inside):
 
 
 def passing(latency, kind):
-    return (f"p50 {latency[kind + '_p50']:.0f} µs, p99 {latency[kind + '_p99']:.0f} µs; the device's "
-            f"own p50 {latency[kind + '_device_p50']:.0f} µs")
+    return (f"p50 {latency[kind + '_p50']:.0f} µs, p99 {latency[kind + '_p99']:.0f} µs; the "
+            f"device's own p50 {latency[kind + '_device_p50']:.0f} µs")
 
 
 def aims(speeds, calls, allocations, inside, memory):

@@ -4,8 +4,8 @@ import Glibc
 ///
 ///     encoder-bench conversion        I420 to NV12 against a plain copy of the same bytes
 ///     encoder-bench scaling           UYVY 3840x2160 to NV12 1920x1080
-///     encoder-bench latency           from `encode` to the packet, on a device that waits for nothing
-///     encoder-bench streams PATH N SECONDS    N streams at once on a device, 1920x1080 at 30 per second
+///     encoder-bench latency           from `encode` to the packet, on a device that does not wait
+///     encoder-bench streams PATH N SECONDS    N streams at once on a device, 1080p at 30 fps
 @main
 enum EncoderBench {
   static func main() async throws {

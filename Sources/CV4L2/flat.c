@@ -43,8 +43,8 @@ void cv4l2_buffer_unpack(const cv4l2_raw_buffer *raw, cv4l2_buffer *flat) {
   flat->index = buffer->index;
   flat->flags = buffer->flags;
   flat->sequence = buffer->sequence;
-  flat->timestamp_microseconds =
-      (int64_t)((uint64_t)buffer->timestamp.tv_sec * 1000000u + (uint64_t)buffer->timestamp.tv_usec);
+  flat->timestamp_microseconds = (int64_t)((uint64_t)buffer->timestamp.tv_sec * 1000000u +
+                                           (uint64_t)buffer->timestamp.tv_usec);
   if (!is_multiplanar(buffer->type)) {
     flat->plane_count = 1;
     flat->planes[0] = (cv4l2_plane){

@@ -55,7 +55,8 @@ final class CameraEvents: Sendable {
       losses.append(
         CommandError(
           .success,
-          "the camera's driver marked \(statistics.framesCorrupt) frames as spoiled; check its cable",
+          "the camera's driver marked \(statistics.framesCorrupt) frames as spoiled; "
+            + "check its cable",
           severity: .warning))
     }
     return losses

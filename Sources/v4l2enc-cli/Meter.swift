@@ -61,7 +61,8 @@ struct Meter {
       + "\(Units.bitrate(averageBitrate)) on average; \(Units.fixed(speed, 1)) fps"
     if let median = latencies.percentile(0.5), let slow = latencies.percentile(0.99) {
       text +=
-        "; latency \(Units.duration(microseconds: median)) median, \(Units.duration(microseconds: slow)) p99"
+        "; latency \(Units.duration(microseconds: median)) median, "
+        + "\(Units.duration(microseconds: slow)) p99"
     }
     return text
   }

@@ -118,10 +118,10 @@ enum QualifyArguments {
   private static let notes =
     Help.paragraph(
       "Steps are tried from short to long, and from few streams to many; what asks for more than "
-        + "one that failed is left out. In each step it is checked that every frame comes back, that "
-        + "the stream can be read, that frames come at their rate and bits not above theirs, that "
-        + "memory and open files do not grow (in steps of 4 s and longer), that the board does not "
-        + "throttle, and that the kernel logs no defect.")
+        + "one that failed is left out. In each step it is checked that every frame comes back, "
+        + "that the stream can be read, that frames come at their rate and bits not above theirs, "
+        + "that memory and open files do not grow (in steps of 4 s and longer), that the board does "
+        + "not throttle, and that the kernel logs no defect.")
     + Preset.notes
     + "\nExit codes:\n"
     + Help.row("0", "Stable: every step was")

@@ -114,9 +114,11 @@ struct ReportChart {
   mutating func marker(at value: Double, _ text: String, row: Int) {
     let place = Self.place(x(value))
     let isLate = value > horizontal.limit * 0.85
+    let textPlace = Self.place(x(value) + (isLate ? -4 : 4))
     body +=
-      "<path class=\"marker\" d=\"M\(place) \(Self.place(Self.top))V\(Self.place(height - Self.bottom))\"/>"
-      + "<text class=\"note\(isLate ? " late" : "")\" x=\"\(Self.place(x(value) + (isLate ? -4 : 4)))\" "
+      "<path class=\"marker\" d=\"M\(place) \(Self.place(Self.top))"
+      + "V\(Self.place(height - Self.bottom))\"/>"
+      + "<text class=\"note\(isLate ? " late" : "")\" x=\"\(textPlace)\" "
       + "y=\"\(Self.place(Self.top + 10 + Double(row) * 14))\">\(HTML.escaped(text))</text>\n"
   }
 
@@ -126,7 +128,8 @@ struct ReportChart {
     for mark in vertical.marks {
       let place = Self.place(y(mark))
       grid +=
-        "<path class=\"grid\" d=\"M\(Self.place(Self.left)) \(place)H\(Self.place(width - Self.right))\"/>"
+        "<path class=\"grid\" d=\"M\(Self.place(Self.left)) \(place)"
+        + "H\(Self.place(width - Self.right))\"/>"
         + "<text class=\"tick up\" x=\"\(Self.place(Self.left - 6))\" y=\"\(place)\" dy=\".32em\">"
         + "\(HTML.escaped(vertical.label(mark)))</text>\n"
     }

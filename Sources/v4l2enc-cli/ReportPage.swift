@@ -16,6 +16,8 @@ struct ReportPage {
     var sections = [sizes, bitrate, latencies]
     if let quantizers { sections.append(quantizers) }
     sections += machine
+    let streams = log.streams.map { "<p>\(HTML.escaped(Self.headline($0.record)))</p>" }
+    let remark = "<p class=\"warning\">The file is cut off; its last line is left out.</p>\n"
     return """
       <!DOCTYPE html>
       <html lang="en">
@@ -29,8 +31,8 @@ struct ReportPage {
       </head>
       <body>
       <h1>\(HTML.escaped(title))</h1>
-      \(log.streams.map { "<p>\(HTML.escaped(Self.headline($0.record)))</p>" }.joined(separator: "\n"))
-      \(log.isCutOff ? "<p class=\"warning\">The file is cut off; its last line is left out.</p>\n" : "")\
+      \(streams.joined(separator: "\n"))
+      \(log.isCutOff ? remark : "")\
       \(facts)
       \(sections.joined())</body>
       </html>
@@ -220,7 +222,8 @@ struct ReportPage {
     let beyond = histogram.beyond
     let note =
       beyond > 0
-      ? "\(beyond) frame\(beyond == 1 ? "" : "s") took longer than \(Units.duration(microseconds: histogram.limit)), "
+      ? "\(beyond) frame\(beyond == 1 ? "" : "s") took longer than "
+        + "\(Units.duration(microseconds: histogram.limit)), "
         + "up to \(Units.duration(microseconds: latency.maximum))" : ""
     return Self.section("Latency, from frame to packet", HTML.escaped(note), chart.svg)
   }

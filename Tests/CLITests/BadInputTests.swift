@@ -265,8 +265,8 @@ import Testing
   @Test func aClosedPipe() async throws {
     let binary = try builtBinary(named: "v4l2enc")
     let script =
-      "\(binary) encode test:motion --size 320x240 --frames 100000 --device virtual -o - | head -c 1000"
-      + "; echo ${PIPESTATUS[0]} >&2"
+      "\(binary) encode test:motion --size 320x240 --frames 100000 --device virtual -o - "
+      + "| head -c 1000; echo ${PIPESTATUS[0]} >&2"
     let result = try await Subprocess.run("bash", ["-c", script])
     #expect(result.output.count == 1000)
     #expect(result.errorText.contains("the program that reads it has ended"))

@@ -169,8 +169,9 @@ import Testing
     #expect(
       refusal.message
         == "/dev/video0 (\(driver)) sends what the sensor sees, not pictures; pipe the "
-        + "camera's pictures: rpicam-vid -t 0 --width 780 --height 360 --framerate 30 --codec yuv420 "
-        + "-o - | v4l2enc encode - --format i420 --size 780x360 --fps 30 --stride 832 -o clip.h264")
+        + "camera's pictures: rpicam-vid -t 0 --width 780 --height 360 --framerate 30 --codec "
+        + "yuv420 -o - | v4l2enc encode - --format i420 --size 780x360 --fps 30 --stride 832 "
+        + "-o clip.h264")
     #expect(!CameraRefusal.pipe(CaptureOptions()).contains("--stride"))
     // The same receiver with an HDMI bridge.
     let bridge = camera([offer(.uyvy, (1920, 1080, 50))], driver: driver)

@@ -64,8 +64,8 @@ import Testing
     #expect(result.exitCode == 0, "\(result.errorText)")
     #expect(
       result.outputText.hasSuffix(
-        "\n\ntoo short to judge memory and open files: 1 stream for 0.500 s, 2 streams for 0.500 s, "
-          + "1 stream for 1 s, 2 streams for 1 s\n\nverdict: stable\n"), "\(result.outputText)")
+        "\n\ntoo short to judge memory and open files: 1 stream for 0.500 s, 2 streams for 0.500 "
+          + "s, 1 stream for 1 s, 2 streams for 1 s\n\nverdict: stable\n"), "\(result.outputText)")
     for (streams, time) in [("1", "0.500 s"), ("2", "1 s")] {
       let cells = try #require(row(streams, time, in: result.outputText), "\(result.outputText)")
       #expect(cells[2] == "stable" && cells.count == 9, "\(cells)")

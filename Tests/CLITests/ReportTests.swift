@@ -23,7 +23,8 @@ import Testing
 
   private static let stream =
     #"{"stream":{"device":"/dev/video11","driver":"x","card":"<Card & \"co\">","codec":"h264","#
-    + #""width":64,"height":64,"frame_rate":25.0,"time_base":"1/25","target_bitrate":8000,"gop":5}}"#
+    + #""width":64,"height":64,"frame_rate":25.0,"time_base":"1/25","target_bitrate":8000,"#
+    + #""gop":5}}"#
 
   private static func packet(_ index: Int, bytes: Int = 40, more: String = "") -> String {
     #"{"index":\#(index),"pts":\#(index),"dts":\#(index),"duration":1,"bytes":\#(bytes),"#

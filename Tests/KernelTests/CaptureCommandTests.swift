@@ -180,8 +180,8 @@ extension KernelTests {
         (["capture", "-o", output], 64, "cameras here: \(camera) (vivid)"),
         (
           ["capture", encoder, "-o", output], 66,
-          "\(encoder) (vicodec) is an encoder, not a camera; name it as --device \(encoder); cameras "
-            + "here: \(camera) (vivid)"
+          "\(encoder) (vicodec) is an encoder, not a camera; name it as --device \(encoder); "
+            + "cameras here: \(camera) (vivid)"
         ),
         (
           ["capture", try KernelGuest.decoder(), "-o", output], 66, "is a decoder, not a camera"

@@ -125,11 +125,12 @@ import Testing
     Clip(.hevc, "354x290", "25", "-x265-params log-level=none:keyint=4:open-gop=1"),
     Clip(
       .hevc, "640x358", "60000/1001",
-      "-x265-params log-level=none:colorprim=bt709:transfer=bt709:colormatrix=bt709:aud=1:keyint=5"),
+      "-x265-params log-level=none:colorprim=bt709:transfer=bt709:colormatrix=bt709:aud=1"
+        + ":keyint=5"),
     Clip(
       .hevc, "416x240", "24",
-      "-x265-params log-level=none:scaling-list=default:range=full:repeat-headers=1:temporal-layers=1:keyint=3"
-    ),
+      "-x265-params log-level=none:scaling-list=default:range=full:repeat-headers=1"
+        + ":temporal-layers=1:keyint=3"),
   ]
 
   @Test("Fields and key frames as ffprobe reads them", arguments: clips)

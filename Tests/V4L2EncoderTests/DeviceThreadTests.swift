@@ -5,7 +5,8 @@ import Testing
 @testable import V4L2Encoder
 
 @Suite(.timeLimit(.minutes(1))) struct DeviceThreadTests {
-  /// A handler such as the one that stands in for lost pages of a file must run where they are read.
+  /// A handler such as the one that stands in for lost pages of a file must run where they are
+  /// read.
   @Test func itsOwnFaultsReachItsHandlers() async throws {
     let mask = Deferred<[Int32: Bool]>()
     try DeviceThread.start(named: "mask") {

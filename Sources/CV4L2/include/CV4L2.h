@@ -77,7 +77,8 @@ static const uint32_t CV4L2_PIX_FMT_FWHT = V4L2_PIX_FMT_FWHT;
 static const uint32_t CV4L2_PIX_FMT_MJPEG = V4L2_PIX_FMT_MJPEG;
 static const uint32_t CV4L2_PIX_FMT_JPEG = V4L2_PIX_FMT_JPEG;
 
-/* NVIDIA's name for HEVC (v4l2_nv_extensions.h of the Jetson Multimedia API); mainline has never used it. */
+/* NVIDIA's name for HEVC (v4l2_nv_extensions.h of the Jetson Multimedia API); mainline has never
+ * used it. */
 static const uint32_t CV4L2_PIX_FMT_H265 = v4l2_fourcc('H', '2', '6', '5');
 
 /* Newer than Debian 12's headers (6.1); the values are kernel ABI and cannot change. */
@@ -142,7 +143,8 @@ int cv4l2_thread_start(const char *_Nonnull name, void (*_Nonnull body)(void *_N
                        void *_Nullable context);
 
 /* v4l2_buffer and v4l2_format differ between the single- and the multi-planar API and hide what
- * matters in unions. Swift sees these flat forms; the functions below convert them by buffer type. */
+ * matters in unions. Swift sees these flat forms; the functions below convert them by buffer
+ * type. */
 enum { CV4L2_PLANES = 4 };
 
 typedef struct {

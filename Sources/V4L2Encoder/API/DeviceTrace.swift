@@ -4,7 +4,7 @@
 /// was given, then what came back and how long that took:
 ///
 /// ```
-/// 0.004127 1 VIDIOC_S_FMT capture-mplane H264 1280x720 planes 0/1048576 -> 0 H264 1280x720 … (9 us)
+/// 0.004127 1 VIDIOC_S_FMT capture-mplane H264 1280x720 planes 0/524288 -> 0 H264 1280x720 … (9 us)
 /// ```
 ///
 /// Give it to a device by ``DeviceSelector/traced(by:)``. A device that is not traced is not slowed

@@ -57,8 +57,8 @@ package struct DriverLayout: Hashable, Sendable {
       let rowBytes = shape.rowBytes(width: bufferSize.width)
       guard stride >= rowBytes else {
         throw violation(
-          "plane \(index) has \(stride) bytes per line; \(bufferSize) \(info.name) needs \(rowBytes)"
-        )
+          "plane \(index) has \(stride) bytes per line; \(bufferSize) \(info.name) needs "
+            + "\(rowBytes)")
       }
       let end = offset + (rows - 1) * stride + rowBytes
       guard end <= planeSizes[memoryPlane] else {

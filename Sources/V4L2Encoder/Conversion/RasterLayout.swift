@@ -50,11 +50,11 @@ package struct RasterLayout: Hashable, Sendable {
       let shape = info.planes[index]
       let rowBytes = shape.rowBytes(width: size.width)
       guard plane.bytesPerLine >= rowBytes, plane.bytesPerLine <= largestStride else {
+        let limit = plane.bytesPerLine > rowBytes ? ", at most \(largestStride)" : ""
         throw EncoderError(
           .invalidFrame,
           "plane \(index) has \(plane.bytesPerLine) bytes per line; a row of \(size) \(info.name) "
-            + "needs \(rowBytes)\(plane.bytesPerLine > rowBytes ? ", at most \(largestStride)" : "")"
-        )
+            + "needs \(rowBytes)\(limit)")
       }
       let extent = shape.extent(of: size, bytesPerLine: plane.bytesPerLine)
       let end = offset.addingReportingOverflow(plane.offset)

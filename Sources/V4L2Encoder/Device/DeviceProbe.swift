@@ -38,7 +38,8 @@ package enum DeviceProbe {
         path,
         EncoderError(
           .deviceStalled,
-          "\(path) has not answered within \(limit); its driver, or the program that serves it, hangs"
+          "\(path) has not answered within \(limit); its driver, or the program that serves it, "
+            + "hangs"
         ))
   }
 

@@ -69,8 +69,8 @@ final class BroadcastHub: Sendable {
         .failure(
           EncoderError(
             .consumerStalled,
-            "a reader of the broadcast left \(queue.policy.capacity) packets unread for \(patience); let it "
-              + "read faster, or subscribe it with dropToNextKeyFrame")))
+            "a reader of the broadcast left \(queue.policy.capacity) packets unread for "
+              + "\(patience); let it read faster, or subscribe it with dropToNextKeyFrame")))
       return
     }
     _ = queue.offer(packet)

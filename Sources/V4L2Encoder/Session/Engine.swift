@@ -176,8 +176,8 @@ final class Engine: Sendable {
       cancelReservation(of: index)
       throw EncoderError(
         .unsupported,
-        "the encoder was opened for frames that are read where they are (inputMemory), so it has no "
-          + "buffers of its own to lend")
+        "the encoder was opened for frames that are read where they are (inputMemory), so it has "
+          + "no buffers of its own to lend")
     }
     settle(queued: false)
     return (index, buffers[index], setup)
