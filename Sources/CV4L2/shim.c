@@ -19,6 +19,8 @@ int cv4l2_open(const char *path, int flags) { return checked(open(path, flags | 
 
 int cv4l2_close(int fd) { return checked(close(fd)); }
 
+int cv4l2_replace(int file, int fd) { return checked(dup3(file, fd, O_CLOEXEC)); }
+
 int cv4l2_ioctl(int fd, unsigned long request, void *argument) {
   return checked(ioctl(fd, request, argument));
 }

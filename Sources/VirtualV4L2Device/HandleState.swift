@@ -40,6 +40,8 @@ struct HandleState {
   var drain = DrainState()
   var priority: UInt32
   var worker = WorkerPhase.none
+  /// The driver encodes nothing more before it is opened again.
+  var isSpent = false
   /// Threads that wait for the worker to end; none starts before they are done.
   var stopsInProgress = 0
   var isClosed = false

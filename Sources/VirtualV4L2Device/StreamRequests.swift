@@ -242,8 +242,9 @@ extension HandleState {
   }
 
   /// Stops a queue; the caller ends the worker first and then calls `finishStreamOff`.
-  func streamOff(_ type: UInt32, effects: inout Effects) -> Int32 {
+  mutating func streamOff(_ type: UInt32, effects: inout Effects) -> Int32 {
     guard let direction = direction(of: type) else { return -EINVAL }
+    if isStreaming, personality.has(.encodesOnce) { isSpent = true }
     effects.stops = direction
     effects.notifies = true
     return 0

@@ -82,7 +82,7 @@ final class VirtualHandle: ServedHandle {
   private func startWorker() -> Int32 {
     let isNew = monitor.withLock { state in
       guard state.output.isStreaming, state.capture.isStreaming, state.worker == .none,
-        state.stopsInProgress == 0, !state.isClosed
+        state.stopsInProgress == 0, !state.isClosed, !state.isSpent
       else { return false }
       state.worker = .running
       return true

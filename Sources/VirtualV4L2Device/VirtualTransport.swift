@@ -27,7 +27,7 @@ package struct VirtualTransport: Transport {
 
 /// A handle of a virtual device as the library sees it.
 private final class InProcessHandle: DeviceHandle {
-  private let served: any ServedHandle
+  private let served: Locked<any ServedHandle>
   private let memoryDescriptor: Int32
   /// The memory descriptor is the device's, which must outlive this handle.
   private let device: any ServedDevice
@@ -42,9 +42,17 @@ private final class InProcessHandle: DeviceHandle {
   init(
     _ served: any ServedHandle, memoryDescriptor: Int32, keeping device: any ServedDevice
   ) {
-    self.served = served
+    self.served = Locked(served)
     self.memoryDescriptor = memoryDescriptor
     self.device = device
+    watch(served)
+  }
+
+  deinit { close() }
+
+  private var current: any ServedHandle { served.withLock { $0 } }
+
+  private func watch(_ served: any ServedHandle) {
     let wakeUps = wakeUps
     served.onChange {
       wakeUps.withLock { $0.changes &+= 1 }
@@ -52,10 +60,8 @@ private final class InProcessHandle: DeviceHandle {
     }
   }
 
-  deinit { served.close() }
-
   @unsafe func ioctl(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Int32 {
-    let result = served.ioctl(
+    let result = current.ioctl(
       UInt32(truncatingIfNeeded: request), argument, caller: OwnMemory.shared)
     // This handle is non-blocking, where DQEVENT names the absence of an event differently.
     return result == -EAGAIN && request == CV4L2_VIDIOC_DQEVENT ? -ENOENT : result
@@ -74,6 +80,7 @@ private final class InProcessHandle: DeviceHandle {
   }
 
   func wait(for interest: Readiness, until deadline: MonotonicTime?) throws(Errno) -> Readiness {
+    let served = current
     while true {
       let seen = wakeUps.withLock { $0.changes }
       // Here is no poll(2) that could say less than is true.
@@ -107,7 +114,17 @@ private final class InProcessHandle: DeviceHandle {
     wakeUps.signal()
   }
 
-  func close() { served.close() }
+  func reopen() throws(Errno) {
+    let fresh = try device.open()
+    watch(fresh)
+    let former = served.withLock { served in
+      defer { served = fresh }
+      return served
+    }
+    former.close()
+  }
+
+  func close() { current.close() }
 }
 
 /// The memory of a caller in this process.

@@ -100,6 +100,10 @@ final class BentTransport: Transport {
       return transport.isDeaf ? [] : ready
     }
     func wake() { inner.wake() }
+    func reopen() throws(Errno) {
+      transport.openGate?.wait()
+      try inner.reopen()
+    }
     func close() {
       transport.closing()
       inner.close()

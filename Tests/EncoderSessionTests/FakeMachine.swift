@@ -102,5 +102,6 @@ private final class ListedHandle: DeviceHandle {
     .error
   }
   func wake() {}
+  func reopen() {}
   func close() {}
 }

@@ -69,6 +69,7 @@ private final class GarbageCamera: Transport {
       try inner.wait(for: interest, until: deadline)
     }
     func wake() { inner.wake() }
+    func reopen() throws(Errno) { try inner.reopen() }
     func close() { inner.close() }
   }
 }

@@ -86,7 +86,7 @@ import VirtualV4L2Device
   }
 
   @Test(
-    "the bitrate changes while frames are encoded, or the outcome says why not",
+    "the bitrate changes while frames are encoded",
     arguments: names)
   func bitrateOnTheWay(name: String) async throws {
     let device = try device(name)
@@ -96,10 +96,7 @@ import VirtualV4L2Device
     await encoder.close()
     switch outcome.result {
     case .applied, .unverified: #expect(device.appliedControls[Self.bitrate] == 2_000_000)
-    case .leftOut:
-      #expect(["wave5", "s5p-mfc"].contains(name))
-      #expect(device.appliedControls[Self.bitrate] == 1_000_000)
-    case .adjusted, .refused, .unsupported: Issue.record("\(outcome)")
+    case .adjusted, .refused, .unsupported, .leftOut: Issue.record("\(outcome)")
     }
   }
 

@@ -120,7 +120,7 @@ struct RandomRun {
       try await call("changing settings") { _ = try await $0.update(settings) }
     case .reconfigure(let size, let format):
       session?.hasNewBuffers = true
-      // Some drivers change nothing but when they are opened, or wait for their buffers.
+      // Some drivers have not this size, or wait for their buffers.
       try await call("reconfiguring", mayBe: [.unsupported, .buffersLent]) { encoder in
         try await encoder.changeInput(size: size, format: format)
       }
@@ -169,7 +169,10 @@ struct RandomRun {
       removeFaults()
       subject = try await opened()
     }
-    session = Session(subject: subject, mayFail: isHarmed, mayMissBuffers: keepsBuffers)
+    session = Session(
+      subject: subject, mayFail: isHarmed, mayMissBuffers: keepsBuffers,
+      // Some drivers get others after each drain.
+      hasNewBuffers: plan.device.personality.deviations.contains(.encodesOnce))
   }
 
   private func opened() async throws -> RandomSubject {

@@ -204,25 +204,6 @@ import VirtualV4L2Device
     await encoder.close()
   }
 
-  @Test("a driver that reads settings only when it is opened is not asked, and that is said")
-  func changesAfterReopening() async throws {
-    let disguised = try DisguisedDevice("wave5-enc")
-    let encoder = try await H264Encoder.open(Harness.configuration(), on: disguised.selector)
-    let before = disguised.writes.count
-    let outcomes = try await encoder.update(
-      DynamicSettings(bitrate: 2_000_000, frameRate: Rational(10)))
-    #expect(outcomes.count == 2)
-    for outcome in outcomes {
-      guard case .leftOut(let reason) = outcome.result else {
-        Issue.record("\(outcome)")
-        continue
-      }
-      #expect(reason.contains("open a new encoder"))
-    }
-    #expect(disguised.writes.count == before)
-    await encoder.close()
-  }
-
   @Test("a change that waits for a rest ends with the session")
   func aWaitingChangeEndsWithTheSession() async throws {
     let disguised = try DisguisedDevice("allegro", lockedWhileStreaming: true)

@@ -372,6 +372,7 @@ package final class TestCamera: Transport {
         DeviceThread.sleep(.milliseconds(1))
       }
     }
+    func reopen() {}
     func wake() { camera.state.withLock { $0.isWoken = true } }
     func close() { camera.state.withLock { $0.openCount -= 1 } }
   }

@@ -34,6 +34,7 @@ final class ScriptedHandle: DeviceHandle {
     []
   }
   func wake() {}
+  func reopen() {}
   func close() {}
 }
 

@@ -153,6 +153,25 @@ struct PersonalityTests {
     #expect(errno { _ = try client.dequeueNow(.capture) } == EAGAIN)
   }
 
+  @Test(
+    "s5p-mfc and wave5 encode nothing more once their queues were stopped",
+    arguments: [VirtualDevice.Personality.s5pMFC, .wave5])
+  func oneStretch(personality: VirtualDevice.Personality) throws {
+    let client = try started(personality)
+    try client.queue(.output, 0, timestamp: 5)
+    #expect(try client.dequeue(.capture).bytesUsed > 0)
+    for isOn in [false, true] {
+      for direction in [Direction.output, .capture] { try client.stream(direction, on: isOn) }
+    }
+    try client.queue(.capture, 0)
+    try client.queue(.output, 0, timestamp: 6)
+    let deadline = MonotonicTime.now + .milliseconds(200)
+    #expect(try client.handle.wait(for: [.capture, .output], until: deadline) == [])
+    #expect(errno { _ = try client.dequeueNow(.output) } == EAGAIN)
+    try client.handle.reopen()
+    #expect(errno { try client.queue(.capture, 0) } == EINVAL)
+  }
+
   @Test("venus puts the payload behind an offset and wants four buffers")
   func venus() throws {
     let client = try started(.venus)

@@ -92,6 +92,8 @@ static const uint32_t CV4L2_PIX_FMT_H265 = v4l2_fourcc('H', '2', '6', '5');
 /* Every function below returns a result, or -errno. errno itself never crosses into Swift. */
 int cv4l2_open(const char *_Nonnull path, int flags);
 int cv4l2_close(int fd);
+/* Makes the number `fd` another descriptor of `file`, and closes what it was. */
+int cv4l2_replace(int file, int fd);
 int cv4l2_ioctl(int fd, unsigned long request, void *_Nullable argument);
 
 /* Maps shared, readable and writable; the address goes to *address. */

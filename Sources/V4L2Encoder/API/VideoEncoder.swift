@@ -76,9 +76,9 @@ public protocol VideoEncoder: Sendable {
   /// Changes settings while frames are encoded, and says what became of each.
   ///
   /// They come into force with one of the next frames. Drivers that take them only while the
-  /// queues are stopped are drained and started again, which makes the next frame a key frame;
-  /// drivers that read them only when they are opened get nothing, and the outcomes say so. Without
-  /// `mayDrain` nothing is drained.
+  /// queues are stopped, or when they are opened, are drained and started again, or opened anew,
+  /// which makes the next frame a key frame. Without `mayDrain` nothing is drained, and the
+  /// outcomes say so.
   ///
   /// - Throws: `invalidConfiguration` for values that leave their ranges or do not fit what is in
   ///   force; where it is drained, as `drain()`.
@@ -100,10 +100,10 @@ public protocol VideoEncoder: Sendable {
   /// Frames that were queued, or waited to be, come out first. Then both queues are stopped
   /// and their buffers freed, everything is negotiated as at the opening, and the next frame
   /// becomes a key frame with parameter sets of its own. Controls that were set before and are not
-  /// in the new configuration, such as dropped `additionalControls`, keep their values. `packets`
-  /// and `statistics` go on; `negotiated` is the new one, and ``EncoderEvent/reconfigured(_:)``
-  /// says when. A frame that does not fit any more, and a lent buffer of before, is refused with
-  /// `invalidFrame`.
+  /// in the new configuration, such as dropped `additionalControls`, keep their values, but for
+  /// those of drivers that have to be opened anew. `packets` and `statistics` go on; `negotiated`
+  /// is the new one, and ``EncoderEvent/reconfigured(_:)`` says when. A frame that does not fit any
+  /// more, and a lent buffer of before, is refused with `invalidFrame`.
   ///
   /// What the driver refuses leaves the configuration that was in force: encoding may go on with
   /// it.
@@ -111,13 +111,17 @@ public protocol VideoEncoder: Sendable {
   /// - Throws: `invalidConfiguration`, also for what cannot change while an encoder is open: time
   ///   base, packet capacity, deadlines, and how packets look; `unsupported`; `buffersLent` when
   ///   everything is on loan, or when the driver frees no buffers while one is; `outOfMemory` or
-  ///   `protocolViolation`; otherwise as `drain()`.
+  ///   `protocolViolation`; `deviceUnavailable` or `deviceBusy` where the device has to be opened
+  ///   anew and cannot be, which ends the session; otherwise as `drain()`.
   @discardableResult
   nonisolated(nonsending) func reconfigure(
     _ configuration: EncoderConfiguration
   ) async throws(EncoderError) -> NegotiationReport
 
   /// Waits until every queued frame's packet is in `packets`; encoding may go on afterwards.
+  ///
+  /// Drivers of which nothing more comes then (s5p-mfc, wave5) are opened anew for the next frame;
+  /// a buffer that was lent before is refused afterwards with `invalidFrame`.
   ///
   /// - Throws: `consumerStalled`, `deviceStalled`, `deviceLost`, `cancelled` or `closed`.
   nonisolated(nonsending) func drain() async throws(EncoderError)

@@ -101,7 +101,8 @@ package enum SettingChange: Hashable, Sendable {
   case atOnce
   /// When both queues are stopped and started again.
   case afterRestart
-  /// When the device is opened again.
+  /// When the device is opened again; such drivers encode nothing either, after the queues were
+  /// stopped, before that.
   case afterReopening
 }
 
@@ -120,6 +121,9 @@ extension DriverFamily {
   public static func recognise(driver: String, card: String, path: String) -> DriverFamily {
     all.first { $0.signs.match(driver: driver, card: card, path: path) } ?? .generic
   }
+
+  /// Whether a device has to be opened anew for each stretch of frames, from one drain to the next.
+  package var encodesOnce: Bool { changes == .afterReopening }
 
   package func codedFormats(for codec: VideoCodec) -> [PixelFormat] {
     codec == .hevc ? hevcFormats : codec.codedFormats

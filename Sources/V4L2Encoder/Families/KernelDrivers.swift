@@ -30,7 +30,9 @@ extension DriverFamily {
   /// Chips&Media Wave5 (torvalds/linux, `wave5-vpu-enc.c`).
   ///
   /// `wave5_vpu_enc_s_ctrl` stores values that `wave5_set_enc_openparam` reads when the encoder is
-  /// opened. `GOP_SIZE` is the IDR period of H.264 only; that of HEVC is `HEVC_REFRESH_PERIOD`.
+  /// opened. `GOP_SIZE` is the IDR period of H.264 only; that of HEVC is `HEVC_REFRESH_PERIOD`. After
+  /// `wave5_vpu_enc_stop_streaming` the instance stays in the state STOP, in which
+  /// `wave5_vpu_enc_job_ready` has no job for it.
   public static let wave5 = DriverFamily(
     "wave5", "TI AM62A and J721S2, StarFive JH7110", FamilySigns(drivers: ["wave5-enc"])
   ).with { family in
@@ -41,7 +43,9 @@ extension DriverFamily {
   /// Samsung MFC (`s5p_mfc_enc.c`).
   ///
   /// `s5p_mfc_set_enc_params` reads what `s5p_mfc_enc_s_ctrl` stored once, when the encoder
-  /// starts. Older kernels know `MFC51_VIDEO_FORCE_FRAME_TYPE` only. There is no S_SELECTION.
+  /// starts. Older kernels know `MFC51_VIDEO_FORCE_FRAME_TYPE` only. There is no S_SELECTION. After
+  /// `s5p_mfc_stop_streaming` the context stays in the state FINISHED, in which
+  /// `s5p_mfc_ctx_ready` finds nothing to do.
   public static let s5pMFC = DriverFamily(
     "s5p-mfc", "Samsung Exynos", FamilySigns(drivers: ["s5p-mfc"])
   ).with { family in

@@ -7,11 +7,6 @@ extension Engine {
     if let error = core.withLock({ $0.machine.terminalError }) { throw error }
     try ConfigurationCheck.validate(wanted, for: codec)
     try ConfigurationCheck.validateChange(from: configuration, to: wanted)
-    guard device.family.changes != .afterReopening else {
-      throw EncoderError(
-        .unsupported,
-        "\(device.named) takes another size or format only when it is opened; open a new encoder")
-    }
     try await letFramesBeforePass()
     return try await atRest { .configuration(wanted, $0) }.get()
   }
@@ -37,17 +32,20 @@ extension EngineLoop {
   ) -> Result<NegotiationReport, EncoderError> {
     let inForce = engine.core.withLock { $0.configuration }
     do throws(EncoderError) {
-      try freeBuffers()
+      try startAfresh()
     } catch {
       return .failure(error)
     }
     do throws(EncoderError) {
-      try prepareStream(wanted)
+      try prepareStream(wanted, keeping: wanted)
+      startAnotherStream()
       engine.observer.event?(.reconfigured(setup.report))
       return .success(setup.report)
     } catch {
       do throws(EncoderError) {
-        try prepareStream(inForce)
+        if device.family.encodesOnce { try openAnew() }
+        try prepareStream(inForce, keeping: inForce)
+        startAnotherStream()
       } catch let last {
         engine.fail(
           EncoderError(
@@ -58,8 +56,9 @@ extension EngineLoop {
     }
   }
 
-  private mutating func prepareStream(
-    _ configuration: EncoderConfiguration
+  /// Negotiates and allocates anew; `kept` counts as what the caller asked for.
+  mutating func prepareStream(
+    _ configuration: EncoderConfiguration, keeping kept: EncoderConfiguration
   ) throws(EncoderError) {
     let stream: (setup: StreamSetup, backing: InputBacking, outputs: [MappedBuffer])
     do throws(EncoderError) {
@@ -75,9 +74,30 @@ extension EngineLoop {
     }
     setup = stream.setup
     outputs = stream.outputs
+    engine.core.withLock { $0.change(to: stream.setup, stream.backing, kept) }
+  }
+
+  private mutating func startAnotherStream() {
     assembler.startAnew()
     hasReportedSize = false
-    engine.core.withLock { $0.change(to: stream.setup, stream.backing, configuration) }
+  }
+
+  /// Frees all buffers, and opens a device anew that takes nothing else otherwise.
+  ///
+  /// - Throws: `buffersLent` as `freeBuffers`; after any other error the session has failed.
+  mutating func startAfresh() throws(EncoderError) {
+    guard device.family.encodesOnce else { return try freeBuffers() }
+    // Buffers on loan stay with the former opening, also where the driver keeps all of them then.
+    let (memory, _) = dropInputs()
+    outputs = []
+    _ = try? handle.requestBuffers(device.outputType, count: 0, memory: memory)
+    _ = try? handle.requestBuffers(device.captureType, count: 0)
+    do throws(EncoderError) {
+      try openAnew()
+    } catch {
+      engine.fail(error)
+      throw error
+    }
   }
 
   /// Gives both queues' buffers back to the driver; what is on loan stays mapped by its holder.

@@ -84,16 +84,23 @@ struct RestAnswers {
 }
 
 extension EngineLoop {
-  /// Does what waited for the queues to be stopped, in the order in which it was asked for.
+  /// Does what waited for the queues to be stopped, in the order in which it was asked for, and
+  /// what the device needs to encode again.
   mutating func doRestJobs() -> RestAnswers {
     var answers = RestAnswers()
+    var isSpent = device.family.encodesOnce
     for job in engine.takeRestJobs() {
       switch job.work {
-      case .settings(let plan, let answer): answers.add(engine.apply(plan), to: answer)
+      case .settings(let plan, let answer):
+        if isSpent { renew() }
+        let isOver = engine.core.withLock { $0.machine.terminalError != nil }
+        answers.add(isOver ? [] : engine.apply(plan), to: answer)
       case .configuration(let configuration, let answer):
         answers.add(change(to: configuration), to: answer)
       }
+      isSpent = false
     }
+    if isSpent { renew() }
     return answers
   }
 }

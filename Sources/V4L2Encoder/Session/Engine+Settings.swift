@@ -9,28 +9,28 @@ extension Engine {
     let plan = try SettingsPlan(
       settings, after: core.withLock { $0.configuration }, for: codec, family: device.family)
     guard !plan.isEmpty else { return [] }
-    let outcomes: [ControlOutcome]
     switch device.family.changes {
     case .atOnce:
       let first = try await request { self.apply(plan) }
       // Drivers that lock their controls while they stream say EBUSY.
       let isLocked = settings.mayDrain && first.contains { $0.result == .refused(.busy) }
-      outcomes = isLocked ? try await atRest { .settings(plan, $0) } : first
+      return isLocked ? try await atRest { .settings(plan, $0) } : first
     case .afterRestart:
-      outcomes =
-        settings.mayDrain
-        ? try await atRest { .settings(plan, $0) }
-        : plan.leftOut(
-          because: "\(device.named) takes it only while nothing is encoded, and mayDrain is false")
+      return try await set(plan, settings, where: "while nothing is encoded")
     case .afterReopening:
-      outcomes = plan.leftOut(
-        because: "\(device.named) reads it only when it is opened; open a new encoder")
+      return try await set(plan, settings, where: "when it is opened anew")
     }
-    let (before, after) = note(plan, outcomes)
-    if before.rateControl != after.rateControl || before.frameRate != after.frameRate {
-      reportLevel(after)
+  }
+
+  /// Sets what the driver takes only between two stretches of streaming, if the caller allows it.
+  private nonisolated(nonsending) func set(
+    _ plan: SettingsPlan, _ settings: DynamicSettings, where occasion: String
+  ) async throws(EncoderError) -> [ControlOutcome] {
+    guard settings.mayDrain else {
+      return plan.leftOut(
+        because: "\(device.named) takes it only \(occasion), and mayDrain is false")
     }
-    return outcomes
+    return try await atRest { .settings(plan, $0) }
   }
 
   /// Says when the level does not allow what is in force now; no driver is known to raise the level
@@ -50,23 +50,25 @@ extension Engine {
     observer.emit(.info, "the stream still says level \(level.name): \(refusal)\(advice)")
   }
 
-  /// Remembers what later changes start from; what was in force before, and what is now.
-  private func note(
-    _ plan: SettingsPlan, _ outcomes: [ControlOutcome]
-  ) -> (before: EncoderConfiguration, after: EncoderConfiguration) {
+  /// Remembers what later changes start from, and what a device is set to that is opened anew.
+  private func note(_ plan: SettingsPlan, _ outcomes: [ControlOutcome]) {
     func took(_ id: UInt32) -> Bool {
       outcomes.last { $0.id == id }.map(\.isInForce) ?? false
     }
-    return core.withLock { core in
+    let (before, after) = core.withLock { core in
       let before = core.configuration
       core.configuration = plan.configuration(
         where: { took($0.rawValue) }, rateIsTaken: took(0), for: codec, after: core.configuration)
       core.defaultDuration = core.configuration.interval
       return (before, core.configuration)
     }
+    if before.rateControl != after.rateControl || before.frameRate != after.frameRate {
+      reportLevel(after)
+    }
   }
 
-  /// Writes everything; the frame rate last, as at the negotiation of a new encoder first.
+  /// Writes everything, and remembers what is in force now; the frame rate last, as at the
+  /// negotiation of a new encoder first.
   func apply(_ plan: SettingsPlan) -> [ControlOutcome] {
     var outcomes = plan.controls.flatMap { apply($0, among: plan.controls) }
     if let rate = plan.frameRate {
@@ -75,6 +77,7 @@ extension Engine {
     for outcome in outcomes {
       observer.emit(.info, "changed \(outcome.name) = \(outcome.requested): \(outcome.result)")
     }
+    note(plan, outcomes)
     return outcomes
   }
 

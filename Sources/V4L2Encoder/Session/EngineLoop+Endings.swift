@@ -77,7 +77,8 @@ extension EngineLoop {
   }
 
   /// STREAMOFF and STREAMON on both queues: what every driver understands, while ENC_CMD_START
-  /// is nothing on bcm2835-codec and wave5 and another STOP on coda.
+  /// is nothing on bcm2835-codec and wave5 and another STOP on coda; between them what waits for
+  /// it, and the opening that some drivers need to encode again.
   mutating func restart() {
     var answers = RestAnswers()
     do throws(DeviceRequestError) {
@@ -88,7 +89,9 @@ extension EngineLoop {
         return core.detachAll()
       }
       withExtendedLifetime(lent) {}
-      if engine.core.withLock({ $0.mustCopy }) { try engine.replacePlacesByMappedBuffers() }
+      if !device.family.encodesOnce, engine.core.withLock({ $0.mustCopy }) {
+        try engine.replacePlacesByMappedBuffers()
+      }
       answers = doRestJobs()
       // What the driver was left with by a failed change cannot be started.
       if engine.core.withLock({ $0.machine.terminalError == nil }) {

@@ -47,7 +47,8 @@ extension EncoderError {
 
   static let lentBeforeAChange = EncoderError(
     .invalidFrame,
-    "the buffer was lent before the encoder's size or format changed; ask for another one")
+    "the buffer is of those that the encoder had before it changed, or was opened anew; ask for "
+      + "another one")
 
   static func wouldBlock(bufferCount: Int) -> EncoderError {
     EncoderError(

@@ -78,6 +78,17 @@ private final class TracingHandle: DeviceHandle {
 
   func wake() { inner.wake() }
 
+  func reopen() throws(Errno) {
+    let call = trace.begin("\(number) reopen")
+    do throws(Errno) {
+      try inner.reopen()
+      trace.end(call, "0")
+    } catch {
+      trace.end(call, "\(error)")
+      throw error
+    }
+  }
+
   func close() {
     let call = trace.begin("\(number) close")
     inner.close()

@@ -81,6 +81,9 @@ final class BlockingPluginHandle: DeviceHandle {
 
   func wake() { wakeUp.raise() }
 
+  /// The threads are outside of libv4l2: no queue streams.
+  func reopen() throws(Errno) { try descriptor.reopen() }
+
   func close() {
     capture.end()
     output.end()

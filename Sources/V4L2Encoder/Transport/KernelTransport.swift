@@ -6,24 +6,28 @@ package struct KernelTransport: Transport {
   package init() {}
 
   package func open(_ path: String) throws(OpenFailure) -> any DeviceHandle {
-    let descriptor = unsafe cv4l2_open(path, O_RDWR | O_NONBLOCK)
+    let descriptor = unsafe cv4l2_open(path, KernelHandle.flags)
     guard descriptor >= 0 else { throw OpenFailure(Errno(rawValue: -descriptor)) }
     let wake = cv4l2_eventfd_create()
     guard wake >= 0 else {
       _ = cv4l2_close(descriptor)
       throw OpenFailure(Errno(rawValue: -wake))
     }
-    return KernelHandle(descriptor: descriptor, wake: wake)
+    return KernelHandle(path, descriptor: descriptor, wake: wake)
   }
 }
 
 /// A device behind a file descriptor.
 private final class KernelHandle: DeviceHandle {
+  static let flags = O_RDWR | O_NONBLOCK
+
+  private let path: String
   private let descriptor: Int32
   private let wakeDescriptor: Int32
   private let isOpen = Locked(true)
 
-  init(descriptor: Int32, wake: Int32) {
+  init(_ path: String, descriptor: Int32, wake: Int32) {
+    self.path = path
     self.descriptor = descriptor
     self.wakeDescriptor = wake
   }
@@ -71,6 +75,20 @@ private final class KernelHandle: DeviceHandle {
   }
 
   func wake() { _ = cv4l2_eventfd_signal(wakeDescriptor) }
+
+  /// The number stays, so that no other thread ever has one that is another file's.
+  func reopen() throws(Errno) {
+    var fresh = unsafe cv4l2_open(path, Self.flags)
+    if fresh == -EBUSY {
+      // The driver may have no room for a second one beside the first, whose place is kept by a
+      // file that answers no request.
+      _ = try check(cv4l2_replace(wakeDescriptor, descriptor))
+      fresh = unsafe cv4l2_open(path, Self.flags)
+    }
+    _ = try check(fresh)
+    defer { _ = cv4l2_close(fresh) }
+    _ = try check(cv4l2_replace(fresh, descriptor))
+  }
 
   func close() {
     let wasOpen = isOpen.withLock { open in

@@ -42,10 +42,12 @@ package struct LibV4L2Transport: Transport {
   private func open(
     _ path: String, isBlocking: Bool, _ plugins: PluginDirectory?
   ) throws(OpenFailure) -> PluginDescriptor {
-    let flags = isBlocking ? O_RDWR : O_RDWR | O_NONBLOCK
-    let result = unsafe cv4l2_libv4l2_open(path, flags)
-    if result >= 0 { return PluginDescriptor(result) }
-    let errno = Errno(rawValue: -result)
+    let errno: Errno
+    do throws(Errno) {
+      return try PluginDescriptor(path, isBlocking ? O_RDWR : O_RDWR | O_NONBLOCK)
+    } catch {
+      errno = error
+    }
     let openCount = Int(cv4l2_libv4l2_open_count())
     if errno == Errno(rawValue: EBUSY), openCount >= Self.maximumDeviceCount {
       throw OpenFailure(

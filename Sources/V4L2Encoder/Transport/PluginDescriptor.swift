@@ -6,15 +6,24 @@ internal import Glibc
 /// libv4l2 wants all calls to have returned before `v4l2_close`, so the last one out closes. A
 /// call that a plugin never returns from keeps its device open instead of crashing the program.
 final class PluginDescriptor: Sendable {
-  let number: Int32
-  private let calls = Locked(Calls())
+  private let path: String
+  private let flags: Int32
+  private let calls: Locked<Calls>
 
   private struct Calls {
+    var number: Int32
     var count = 0
     var isClosing = false
   }
 
-  init(_ number: Int32) { self.number = number }
+  /// Opens a device.
+  init(_ path: String, _ flags: Int32) throws(Errno) {
+    self.path = path
+    self.flags = flags
+    calls = Locked(Calls(number: try check(unsafe cv4l2_libv4l2_open(path, flags))))
+  }
+
+  var number: Int32 { calls.withLock { $0.number } }
 
   deinit { close() }
 
@@ -22,7 +31,7 @@ final class PluginDescriptor: Sendable {
   var canPoll: Bool { cv4l2_can_poll(number) == 1 }
 
   @unsafe func ioctl(_ request: UInt, _ argument: UnsafeMutableRawPointer) -> Int32 {
-    guard enter() else { return Self.closed }
+    guard let number = enter() else { return Self.closed }
     defer { leave() }
     return unsafe cv4l2_libv4l2_ioctl(number, request, argument)
   }
@@ -33,7 +42,7 @@ final class PluginDescriptor: Sendable {
   /// is mapped at `mem_offset`, as NVIDIA's samples do (`NvBuffer.cpp`), unless that lies outside
   /// of it: rkmpp's is no offset but a mark of the buffer.
   @unsafe func map(_ plane: PlaneIdentity, length: Int) throws(Errno) -> UnsafeMutableRawPointer {
-    guard enter() else { throw Errno(rawValue: -Self.closed) }
+    guard let number = enter() else { throw Errno(rawValue: -Self.closed) }
     defer { leave() }
     var raw = v4l2_exportbuffer()
     raw.type = plane.bufferType
@@ -56,30 +65,46 @@ final class PluginDescriptor: Sendable {
     return unsafe address
   }
 
-  func close() {
-    let isLast = calls.withLock { calls -> Bool in
-      guard !calls.isClosing else { return false }
+  /// Closes the device and opens it again; fails with `EBUSY` while a call has not returned.
+  func reopen() throws(Errno) {
+    let former = calls.withLock { calls -> Int32? in
+      guard calls.count == 0, !calls.isClosing else { return nil }
       calls.isClosing = true
-      return calls.count == 0
+      return calls.number
     }
-    if isLast { _ = cv4l2_libv4l2_close(number) }
+    guard let former else { throw .busy }
+    _ = cv4l2_libv4l2_close(former)
+    let number = try check(unsafe cv4l2_libv4l2_open(path, flags))
+    calls.withLock { calls in
+      calls.number = number
+      calls.isClosing = false
+    }
+  }
+
+  func close() {
+    let last = calls.withLock { calls -> Int32? in
+      guard !calls.isClosing else { return nil }
+      calls.isClosing = true
+      return calls.count == 0 ? calls.number : nil
+    }
+    if let last { _ = cv4l2_libv4l2_close(last) }
   }
 
   private static let closed: Int32 = -EBADF
 
-  private func enter() -> Bool {
+  private func enter() -> Int32? {
     calls.withLock { calls in
-      guard !calls.isClosing else { return false }
+      guard !calls.isClosing else { return nil }
       calls.count += 1
-      return true
+      return calls.number
     }
   }
 
   private func leave() {
-    let isLast = calls.withLock { calls -> Bool in
+    let last = calls.withLock { calls -> Int32? in
       calls.count -= 1
-      return calls.isClosing && calls.count == 0
+      return calls.isClosing && calls.count == 0 ? calls.number : nil
     }
-    if isLast { _ = cv4l2_libv4l2_close(number) }
+    if let last { _ = cv4l2_libv4l2_close(last) }
   }
 }

@@ -69,6 +69,11 @@ final class PolledPluginHandle: DeviceHandle {
 
   func wake() { wakeUp.raise() }
 
+  func reopen() throws(Errno) {
+    try descriptor.reopen()
+    queues.withLock { $0 = Queues() }
+  }
+
   func close() { descriptor.close() }
 }
 

@@ -31,6 +31,13 @@ package protocol DeviceHandle: AnyObject, Sendable {
   /// Makes the current or the next `wait` return; may be called from any thread.
   func wake()
 
+  /// Opens the same node again in place of what is open; neither queue streams, and the thread that
+  /// calls `wait` is the one that asks.
+  ///
+  /// What was set, subscribed to and allocated stays behind; memory that is mapped stays so. When
+  /// it fails the handle is good for nothing but `close`.
+  func reopen() throws(Errno)
+
   /// Closes the device; every later request answers `EBADF`.
   func close()
 }

@@ -37,7 +37,12 @@ extension VirtualDevice.Personality {
       CV4L2_VIDIOC_S_SELECTION: ENOTTY, CV4L2_VIDIOC_ENUM_FRAMESIZES: ENOTTY,
       CV4L2_VIDIOC_ENUM_FRAMEINTERVALS: ENOTTY, CV4L2_VIDIOC_CREATE_BUFS: ENOTTY,
     ]
-    driver.deviations = [.refusesFramesAfterStop, .refusesUnknownFormats]
+    // s5p_mfc_enc_s_ctrl stores; s5p_mfc_set_enc_params reads that once. s5p_mfc_stop_streaming
+    // leaves the state FINISHED behind, in which s5p_mfc_ctx_ready finds nothing to do.
+    driver.deviations = [
+      .refusesFramesAfterStop, .refusesUnknownFormats, .ignoresControlsWhileStreaming,
+      .encodesOnce,
+    ]
     return driver
   }()
 

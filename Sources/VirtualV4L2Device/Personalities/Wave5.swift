@@ -76,8 +76,12 @@ extension VirtualDevice.Personality {
     driver.drain.start = .isIgnored
     // wave5_vpu_enc_finish_encode looks for the NAL units of HEVC only.
     driver.frameTypes = .predictedInH264
-    // wave5_vpu_enc_s_ctrl stores; wave5_vpu_enc_s_parm divides integers.
-    driver.deviations = [.ignoresControlsWhileStreaming, .keepsWholeFrameRates]
+    // wave5_vpu_enc_s_ctrl stores; wave5_vpu_enc_s_parm divides integers. The state STOP that
+    // wave5_vpu_enc_stop_streaming leaves behind is one for which wave5_vpu_enc_job_ready has no
+    // job, and wave5_vpu_enc_start_streaming does not leave it.
+    driver.deviations = [
+      .ignoresControlsWhileStreaming, .keepsWholeFrameRates, .encodesOnce,
+    ]
     return driver
   }()
 }

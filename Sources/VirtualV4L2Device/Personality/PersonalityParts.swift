@@ -197,6 +197,8 @@ extension VirtualDevice.Personality {
     case controlsNeedTheirClass
     /// Controls are kept but not followed while the queues stream.
     case ignoresControlsWhileStreaming
+    /// Once the queues were stopped, nothing is encoded any more before the device is opened again.
+    case encodesOnce
     /// A value beyond a control's range is EINVAL; else the nearest one is taken.
     case refusesControlsOutOfRange
     /// A bitrate of zero stands for one computed from size and rate.
