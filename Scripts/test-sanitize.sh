@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 # What runs in the test's own process: a sanitizer does not see into others.
 filter=${2:-'^(TestSupportTests|V4L2EncoderTests|VirtualDeviceTests|EncoderSessionTests|ConformanceTests)[.]'}
 # Of these, what shares most between threads and takes little time.
-sessions='^EncoderSessionTests[.](SessionTests|AdmissionTests|BroadcastTests|CallerTests|EndingTests|LoanTests|MailboxTests|RandomRunTests|RecoveryEndingTests|RecoveryTests|SettingsTests|SimulcastTests|TelemetryTests|ZeroCopyTests)/'
+sessions='^EncoderSessionTests[.](SessionTests|AdmissionTests|BroadcastTests|CallerTests|DroppedKeyFrameTests|EndingTests|LoanTests|MailboxTests|RandomRunTests|RecoveryContinuityTests|RecoveryEndingTests|RecoveryReplacementTests|RecoveryTests|SettingsTests|SimulcastTests|TelemetryTests|WaitingFrameTests|ZeroCopyTests)/'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

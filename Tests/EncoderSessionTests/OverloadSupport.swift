@@ -1,6 +1,7 @@
 import CV4L2
 import Glibc
 import TestSupport
+import Testing
 import VirtualV4L2Device
 
 @testable import V4L2Encoder
@@ -100,5 +101,33 @@ final class DropLog: Sendable {
 
   func times(_ reason: FrameDropReason) -> [Int64] {
     drops.filter { $0.reason == reason }.map(\.time)
+  }
+}
+
+extension DropLog {
+  /// An encoder that tells this log.
+  func open(
+    _ policy: AdmissionPolicy, on selector: DeviceSelector,
+    _ change: (inout EncoderConfiguration) -> Void = { _ in }
+  ) async throws -> H264Encoder {
+    try await H264Encoder.open(
+      Harness.configuration {
+        $0.admission = policy
+        $0.keyFrameInterval = 1000
+        $0.deadlines.progress = .seconds(30)
+        change(&$0)
+      }, on: selector, observer: observer)
+  }
+
+  /// An encoder whose device is stuck with its first frame, and holds every buffer.
+  func overloaded(
+    _ policy: AdmissionPolicy, _ device: VirtualDevice, on selector: DeviceSelector? = nil
+  ) async throws -> (encoder: H264Encoder, next: Int64) {
+    device.inject(.spoiling(.stuck))
+    let encoder = try await open(policy, on: selector ?? .virtual(device))
+    let count = Int64(encoder.negotiated.inputBuffers)
+    for time in 0..<count { try await encoder.encode(Harness.frame(time)) }
+    #expect(encoder.statistics.framesIn == Int(count))
+    return (encoder, count)
   }
 }

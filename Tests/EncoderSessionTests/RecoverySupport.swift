@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import V4L2Encoder
 import VirtualV4L2Device
@@ -47,6 +48,10 @@ final class RecoveryRun: Sendable {
   /// Many quick attempts.
   static var policy: RecoveryPolicy { RecoveryPolicy(firstPause: .milliseconds(5)) }
 
+  /// A policy that never comes to an end by itself.
+  static let slow = RecoveryPolicy(
+    attempts: 100, firstPause: .seconds(60), longestPause: .seconds(60), limit: .seconds(3600))
+
   static func open<Codec: CodecTag>(
     _ codec: Codec.Type = H264.self, on device: DeviceSelector,
     _ configuration: EncoderConfiguration = configuration(), policy: RecoveryPolicy = policy,
@@ -57,6 +62,18 @@ final class RecoveryRun: Sendable {
       configuration, on: device, recovery: policy, observer: events.observer,
       onDeviceLost: onDeviceLost)
     return RecoveryRun(encoder, events)
+  }
+
+  /// Loses its device after five packets, and cannot open it again.
+  static func openLost(
+    policy: RecoveryPolicy, onDeviceLost: RecoveringEncoder.Replacement? = nil
+  ) async throws -> (RecoveryRun, VirtualDevice) {
+    let device = try Harness.device()
+    let run = try await open(on: .virtual(device), policy: policy, onDeviceLost: onDeviceLost)
+    device.inject(
+      .failing(.dequeuePacket, with: .noDevice, at: 5),
+      .failing(.open, with: .noDevice, times: .max))
+    return (run, device)
   }
 
   func encode(_ times: Range<Int64>) async throws {
@@ -103,6 +120,11 @@ final class RecoveryRun: Sendable {
         && packets.allSatisfy { $0.decodeTime <= $0.presentationTime }
     }
   }
+}
+
+extension Errno {
+  /// What a device answers that is gone.
+  static var noDevice: Errno { Errno(rawValue: ENODEV) }
 }
 
 /// A list that grows behind a lock.

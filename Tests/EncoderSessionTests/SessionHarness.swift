@@ -50,6 +50,9 @@ enum Harness {
   }
 }
 
+/// The times of frames without a gap.
+func times(_ range: Range<Int64>) -> [Int64] { range.map { $0 } }
+
 /// All bytes of a file.
 func readFile(_ path: String) throws -> [UInt8] {
   [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))

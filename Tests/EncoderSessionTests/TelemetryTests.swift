@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 import VirtualV4L2Device
@@ -122,5 +123,34 @@ import VirtualV4L2Device
     updates.cancel()
     try await withDeadline(.seconds(20), "the updates") { await updates.value }
     await encoder.close()
+  }
+
+  @Test("a packet's latency counts the time its frame waited for a buffer")
+  func latencyIncludesWaiting() async throws {
+    let gate = Gate()
+    let transport = BentTransport(try Harness.device()) { request, argument, device in
+      takesFrameBack(request, argument) && !gate.isOpenNow
+        ? -EAGAIN : device.perform(request, argument)
+    }
+    let encoder = try await Harness.openHasty(transport) {
+      $0.inputBuffers = 2
+      $0.deadlines.progress = .seconds(10)
+    }
+    let reader = Harness.collect(encoder.packets)
+    let feeder = Task {
+      for time in Int64(0)..<Int64(encoder.negotiated.inputBuffers + 1) {
+        try await encoder.encode(Harness.frame(time))
+      }
+    }
+    try await eventually("the last frame waits") { encoder.waitingCallers == 1 }
+    let start = MonotonicTime.now
+    try await eventually("a measurable wait") { MonotonicTime.now - start > .milliseconds(150) }
+    let waited = MonotonicTime.now - start
+    gate.open()
+    try await feeder.value
+    try await encoder.drain()
+    await encoder.close()
+    let last = try await reader.value.last
+    #expect(last.map { $0.latency >= waited } == true)
   }
 }
