@@ -18,6 +18,35 @@ public struct EncodedPacket: Sendable {
   /// From `encode` to the packet's arrival.
   public let latency: Duration
 
+  /// Wraps an access unit of an encoder of another kind than this library's (``VideoEncoder``).
+  ///
+  /// Whether it is a key frame, has its parameter sets and what `configurationRecord` they make is
+  /// read from the bytes; parameter sets of other packets are not known here.
+  ///
+  /// - Parameters:
+  ///   - bytes: an access unit of H.264 or HEVC in Annex B form, or a FWHT frame.
+  ///   - codec: the codec of the bytes.
+  ///   - presentationTime: the frame's own value, in units of the encoder's `timeBase`.
+  ///   - decodeTime: when it is to be decoded, in the same units; nil where pictures come in the
+  ///     order they are shown.
+  ///   - duration: how long the picture is shown, in the same units.
+  ///   - latency: from `encode` to the packet.
+  /// - Throws: `protocolViolation` when there is no picture in the bytes.
+  public init(
+    _ bytes: [UInt8], codec: VideoCodec, presentationTime: Int64, decodeTime: Int64? = nil,
+    duration: Int64, latency: Duration
+  ) throws(EncoderError) {
+    var assembler = PacketAssembler(codec: codec)
+    guard case .picture(let unit) = assembler.accept(PacketBuffer(copying: bytes)) else {
+      throw EncoderError(
+        .protocolViolation,
+        "\(bytes.count) bytes without a \(codec) picture; a packet is one whole access unit")
+    }
+    self.init(
+      unit, presentationTime: presentationTime, decodeTime: decodeTime ?? presentationTime,
+      duration: duration, isCorrupt: false, isTimeInferred: false, latency: latency)
+  }
+
   package init(
     _ unit: AccessUnit, presentationTime: Int64, decodeTime: Int64, duration: Int64,
     isCorrupt: Bool, isTimeInferred: Bool, latency: Duration

@@ -57,7 +57,15 @@ public struct EncoderError: Error, Hashable, Sendable {
   /// frames whose `encode` throws are not among them.
   public let framesNotEncoded: [VideoFrame]
 
-  package init(
+  /// Creates an error, also for an encoder of another kind than this library's (``VideoEncoder``).
+  ///
+  /// - Parameters:
+  ///   - code: what kind of failure it is.
+  ///   - operation: the C name of the request that failed.
+  ///   - errno: what the kernel said.
+  ///   - message: what happened and what to do about it, in one line.
+  ///   - framesNotEncoded: the frames that were taken and have no packet.
+  public init(
     _ code: Code, operation: String? = nil, errno: Errno? = nil, _ message: String,
     framesNotEncoded: [VideoFrame] = []
   ) {

@@ -100,4 +100,14 @@ public struct LatencySummary: Hashable, Sendable {
   public var percentile99: Duration
   /// The slowest packet.
   public var maximum: Duration
+
+  /// Creates a summary.
+  public init(
+    median: Duration, percentile95: Duration, percentile99: Duration, maximum: Duration
+  ) {
+    self.median = median
+    self.percentile95 = percentile95
+    self.percentile99 = percentile99
+    self.maximum = maximum
+  }
 }

@@ -28,6 +28,14 @@ public struct ControlOutcome: Hashable, Sendable {
 
   /// The name of a frame rate's outcome, whose values are frames in a thousand seconds.
   public static let frameRateName = "frame rate, 1/1000 per second"
+
+  /// Creates an outcome.
+  public init(name: String, id: UInt32, requested: Int64, result: Result) {
+    self.name = name
+    self.id = id
+    self.requested = requested
+    self.result = result
+  }
 }
 
 /// What the driver granted.
@@ -85,6 +93,9 @@ public struct NegotiationReport: Hashable, Sendable {
   public var controls: [ControlOutcome] = []
   /// Everything that is not as asked, in words, one thing per line.
   public var differences: [String] = []
+
+  /// Creates a report of nothing, to be filled in.
+  public init() {}
 
   /// How a key frame is made on demand.
   public enum KeyFrameMethod: Hashable, Sendable {

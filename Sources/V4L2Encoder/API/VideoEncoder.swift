@@ -20,6 +20,10 @@ public struct FrameOptions: Hashable, Sendable {
 ///
 /// Frames go in by `encode`, packets come out of `packets`; read them from another task, since a
 /// device whose packets nobody takes stops taking frames.
+///
+/// An app may bring an encoder of its own, such as one in software for `onDeviceLost` of
+/// ``RecoveringEncoder``. One without a device has no buffers to lend: `nextInputBuffer()` throws
+/// `unsupported`.
 public protocol VideoEncoder: Sendable {
   /// The packets in decode order; single-pass.
   associatedtype Packets: AsyncSequence<EncodedPacket, EncoderError> & Sendable

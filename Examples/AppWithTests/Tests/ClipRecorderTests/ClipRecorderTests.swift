@@ -4,28 +4,15 @@ import V4L2Encoder
 import VirtualV4L2Device
 
 @Suite struct ClipRecorderTests {
-  private static let size = VideoSize(width: 320, height: 240)
-
-  /// Pictures whose brightness tells them apart.
-  private func frames(_ count: Int) throws -> [VideoFrame] {
-    try (0..<count).map { index in
-      var bytes = [UInt8](repeating: 128, count: 320 * 240 * 3 / 2)
-      for sample in 0..<320 * 240 { bytes[sample] = UInt8(16 + (sample + index * 7) % 220) }
-      return try VideoFrame(
-        format: .i420, size: Self.size, memory: FrameMemory(copying: bytes),
-        presentationTime: Int64(index) * 33_333)
-    }
-  }
-
   @Test func everyFrameBecomesAPacketWithItsTime() async throws {
-    let frames = try frames(20)
+    let frames = try Pictures.frames(20)
     let clip = try await ClipRecorder(device: .virtual(VirtualDevice())).record(frames)
     #expect(clip.packets.map(\.presentationTime) == frames.map(\.presentationTime))
     #expect(clip.packets.allSatisfy { $0.byteCount > 4 })
   }
 
   @Test func playersCanStartAtScenes() async throws {
-    let frames = try frames(20)
+    let frames = try Pictures.frames(20)
     let scenes = [frames[7].presentationTime, frames[15].presentationTime]
     let clip = try await ClipRecorder(device: .virtual(VirtualDevice()))
       .record(frames, scenes: Set(scenes))
@@ -40,7 +27,7 @@ import VirtualV4L2Device
 
   @Test func aRaspberryPiGetsTheBitrateItCanTake() async throws {
     let pi = try VirtualDevice(personality: .bcm2835)
-    let frames = try frames(20)
+    let frames = try Pictures.frames(20)
     let clip = try await ClipRecorder(device: .virtual(pi)).record(frames)
     #expect(clip.packets.map(\.presentationTime) == frames.map(\.presentationTime))
     // V4L2_CID_MPEG_VIDEO_BITRATE and V4L2_CID_MPEG_VIDEO_GOP_SIZE, as the driver has them.
@@ -51,7 +38,7 @@ import VirtualV4L2Device
   @Test func aFrameThatTheDriverSkipsIsMissingAlone() async throws {
     let pi = try VirtualDevice(personality: .bcm2835)
     pi.inject(.spoiling(.skipped, frame: 5))
-    let frames = try frames(20)
+    let frames = try Pictures.frames(20)
     let clip = try await ClipRecorder(device: .virtual(pi)).record(frames)
     var times = frames.map(\.presentationTime)
     times.remove(at: 5)
@@ -60,7 +47,7 @@ import VirtualV4L2Device
 
   @Test func aMissingDeviceIsAnErrorAndNoHang() async throws {
     let recorder = ClipRecorder(device: .path("/dev/null"))
-    let frames = try frames(1)
+    let frames = try Pictures.frames(1)
     await #expect(throws: EncoderError.self) { try await recorder.record(frames) }
   }
 }
