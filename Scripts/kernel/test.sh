@@ -44,7 +44,7 @@ run() {
     ;;
   esac
   V4L2ENC_KERNEL_CLIPS=$clips "$here/run-guest.sh" --multiplanar "$multiplanar" --cpus "$cpus" \
-    --timeout 480 "$bundle" --testing-library swift-testing "${tests[@]}"
+    --timeout 900 "$bundle" --testing-library swift-testing "${tests[@]}"
 }
 
 logs=$(mktemp -d)
