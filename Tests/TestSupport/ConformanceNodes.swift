@@ -32,8 +32,8 @@ public struct ConformanceNode: Hashable, Sendable {
   }
 
   /// The personalities on which the suite always runs through the device file: those whose
-  /// requests differ most.
-  public static let servedAsFile = ["spec", "bcm2835", "coda"]
+  /// requests differ most, and one that is opened anew.
+  public static let servedAsFile = ["spec", "bcm2835", "coda", "wave5"]
   /// Those on which it always runs through libv4l2, as there is no other way to such a device.
   public static let behindLibV4L2 = ["rkmpp", "nvidia"]
 

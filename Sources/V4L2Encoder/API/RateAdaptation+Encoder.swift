@@ -10,7 +10,9 @@ extension RateAdaptation {
   /// Takes a target and changes the encoder when it is time; nil when nothing was to be done.
   ///
   /// What the driver sets instead is taken for the bitrate in force. A driver without such a
-  /// control, or that is known to misunderstand it, is not asked again.
+  /// control, or that is known to misunderstand it, is not asked again. Each change costs a drain
+  /// and a key frame where the driver takes a bitrate only between two stretches of frames
+  /// (``DynamicSettings/mayDrain``).
   ///
   /// - Parameters:
   ///   - target: what the network carries for this stream, in bit/s.
