@@ -53,7 +53,7 @@ final class EncodeRun: Sendable {
     // Whatever is known first: a feeder inside a request that never returns is left behind.
     let (ends, end) = AsyncStream.makeStream(of: Result.self)
     let feeding = Task(executorPreference: reader) { end.yield(await self.feed(limit: limit)) }
-    watch.begin(encoder.negotiated.path) { [watch] error in
+    watch.begin(encoder.negotiated.path, input: source.description.mappedFile) { [watch] error in
       end.yield(Result(framesIn: watch.framesIn, errors: [error]))
     }
     // A device that is looked for is not waited for: what has come out is all there is.

@@ -13,6 +13,8 @@ struct SourceDescription: Hashable, Sendable {
   var frameCount: Int?
   /// What the colours mean, if the input says so.
   var color: ColorDescription?
+  /// The file whose frames are read only while they are encoded, if there is one.
+  var mappedFile: String?
   /// Where the frames are.
   var memory = InputMemory.copied
   /// The unit of the frames' times in seconds; nil where times are frame numbers.

@@ -3,6 +3,9 @@ internal import V4L2Encoder
 
 /// Bytes of an input, taken from the front.
 protocol InputBytes: AnyObject, Sendable {
+  /// Whether frames are read only while they are encoded.
+  var isMapped: Bool { get }
+
   /// Bytes that are left, if that is known.
   var remaining: Int? { get }
 

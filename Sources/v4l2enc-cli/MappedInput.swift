@@ -4,6 +4,7 @@ internal import V4L2Encoder
 /// A regular file, mapped: frames are read where the page cache has them, or from the file straight
 /// into the driver's buffer.
 @safe final class MappedInput: InputBytes {
+  let isMapped = true
   private let file: OpenFile
   private let name: String
   private let memory: FrameMemory

@@ -30,6 +30,7 @@ final class RawSource: FrameSource {
       }
       description.frameCount = remaining / layout.byteCount
     }
+    if bytes.isMapped { description.mappedFile = name }
     self.bytes = bytes
     self.name = name
     self.layout = layout

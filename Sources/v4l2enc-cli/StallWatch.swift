@@ -105,15 +105,22 @@ final class StallWatch: Sendable {
 
   /// Looks from time to time until `end`, and calls `stalled` once if the device stands still.
   ///
-  /// `stalled` is called by the alarm clock and must be quick.
-  func begin(_ device: String, stalled: @escaping @Sendable (CommandError) -> Void) {
+  /// - Parameters:
+  ///   - device: the path of the device.
+  ///   - input: a file that is read within calls into the library, which may hang there as well.
+  ///   - stalled: called by the alarm clock; must be quick.
+  func begin(
+    _ device: String, input: String? = nil, stalled: @escaping @Sendable (CommandError) -> Void
+  ) {
     let alarm = AlarmClock.shared.set(at: nextLook) { [weak self] in
       guard let self, !state.withLock({ $0.isEnded }) else { return }
-      guard look() else { return begin(device, stalled: stalled) }
+      guard look() else { return begin(device, input: input, stalled: stalled) }
+      let remedy =
+        input.map { ", or reading \($0) hangs; restart the device, or what serves the file" }
+        ?? "; it may hang, so restart it"
       stalled(
         CommandError(
-          .timedOut,
-          "\(device) has not answered a request for \(patience); it may hang, so restart it"))
+          .timedOut, "\(device) has not answered a request for \(patience)\(remedy)"))
     }
     let isEnded = state.withLock { state in
       state.alarm = alarm

@@ -3,6 +3,7 @@ internal import V4L2Encoder
 
 /// A pipe, a socket or a device: read(2) straight into the memory of the frames.
 final class StreamInput: InputBytes {
+  let isMapped = false
   private let file: OpenFile
   private let name: String
   private let stop: StopRequest

@@ -30,6 +30,7 @@ final class Y4MSource: FrameSource {
     // Frame headers may have parameters, so this is how many there can be at most; files without
     // any, which are nearly all, have exactly so many.
     description.frameCount = bytes.remaining.map { $0 / (layout.byteCount + 6) }
+    if bytes.isMapped { description.mappedFile = name }
     self.bytes = bytes
     self.name = name
     self.layout = layout

@@ -125,6 +125,7 @@ import Testing
     #expect(content.withUnsafeBytes { write(ends[1], $0.baseAddress, $0.count) } == content.count)
     close(ends[1])
     let input = StreamInput(OpenFile(ends[0]), name: "pipe", stop: try StopRequest())
+    #expect(!input.isMapped)
     #expect(try !input.isAtEnd())
     #expect(try input.startsWith(Array("YUV4MPEG2".utf8)))
     #expect(try input.line(limit: 100) == .line(Array("YUV4MPEG2 W2".utf8)))

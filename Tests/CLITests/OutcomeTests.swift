@@ -230,16 +230,24 @@ import Testing
     #expect(time.hasStalled(watch, 4.2))
   }
 
-  @Test(.timeLimit(.minutes(1)))
-  func theAlarmClockLooks() async {
+  @Test(
+    "What may hang is named: the device, and a file that is read in the same call",
+    .timeLimit(.minutes(1)),
+    arguments: [
+      (String?.none, "; it may hang, so restart it"),
+      ("clip.yuv", ", or reading clip.yuv hangs; restart the device, or what serves the file"),
+    ])
+  func theAlarmClockLooks(input: String?, remedy: String) async throws {
     // So hasty a library that the command waits for little more than three seconds.
     let watch = StallWatch(
       Deadlines(progress: .milliseconds(100)), frameRate: Rational(30))
     let (stalls, said) = AsyncStream.makeStream(of: String.self)
     watch.callBegins()
-    watch.begin("/dev/video7") { said.yield($0.message) }
+    watch.begin("/dev/video7", input: input) { said.yield($0.message) }
     var iterator = stalls.makeAsyncIterator()
-    #expect(await iterator.next()?.contains("/dev/video7 has not answered") == true)
+    let message = try #require(await iterator.next())
+    #expect(message.hasPrefix("/dev/video7 has not answered a request for 3"))
+    #expect(message.hasSuffix(remedy))
     watch.end()
   }
 }

@@ -25,6 +25,12 @@ import Testing
     return (try FrameSources.open(options, stop: try StopRequest()), path)
   }
 
+  @Test(arguments: [false, true])
+  func itIsKnownWhichFileIsReadLate(isY4M: Bool) throws {
+    let (source, path) = try source(isY4M ? y4m(3) : rawFrames(3))
+    #expect(source.description.mappedFile == path)
+  }
+
   /// Without a limit the end of the file is asked for, with one nothing is.
   @Test(arguments: [false, true], [nil, 3])
   func theLastFrameThatTearsEndsTheRunWithAnError(isY4M: Bool, limit: Int?) async throws {
