@@ -116,7 +116,7 @@ struct ReportPage {
     guard let last = log.samples.last?.record else { return [] }
     // Counts begin anew with each stream, so that each stream's last sample has its own.
     let ends = log.samples.indices.filter {
-      $0 + 1 == log.samples.count || log.samples[$0 + 1].beginsStream
+      $0 + 1 == log.samples.count || log.samples[$0 + 1].streams != log.samples[$0].streams
     }.map { log.samples[$0].record }
     var rows: [(String, String)] = []
     let counts: [(String, (SampleRecord) -> Int)] = [
@@ -128,8 +128,9 @@ struct ReportPage {
       if sum > 0 { rows.append((name, "\(sum)")) }
     }
     if let device = last.deviceLatency, let added = last.addedLatency {
-      rows.append(("Latency in the device", LatencyText(device).text))
-      rows.append(("Latency outside of it", LatencyText(added).text))
+      let scope = log.streams.count > 1 ? ", last stream" : ""
+      rows.append(("Latency in the device\(scope)", LatencyText(device).text))
+      rows.append(("Latency outside of it\(scope)", LatencyText(added).text))
     }
     let packets = ends.reduce(0) { $0 &+ $1.packetsOut }
     if packets > 0 {

@@ -33,8 +33,8 @@ struct StatisticsLog {
   struct Sample {
     var record: SampleRecord
     var packetsBefore: Int
-    /// Whether it counts what another encoder did than the sample before.
-    var beginsStream: Bool
+    /// Streams that had begun by then; the last of them is the one that it counts.
+    var streams: Int
   }
 
   let name: String
@@ -85,7 +85,7 @@ struct StatisticsLog {
       samples.append(
         Sample(
           record: record, packetsBefore: max(previous, first &+ max(0, record.packetsOut)),
-          beginsStream: samples.isEmpty || previous < first))
+          streams: streams.count))
     default:
       for name in ["index", "pts", "bytes", "key"] where !members.contains(where: { $0.0 == name })
       {

@@ -187,6 +187,30 @@ import Testing
     #expect(both.quantizers.map(\.value) == [nil, nil, 20.5, 20.5])
   }
 
+  @Test func everyStreamIsCounted() throws {
+    func sample(_ packets: Int, lost: Int, latency: Int) -> String {
+      let summary = #"{"median":\#(latency),"p95":\#(latency),"p99":\#(latency),"max":\#(latency)}"#
+      return #"{"sample":{"time_ms":9,"packets_out":\#(packets),"frames_lost":\#(lost),"#
+        + #""device_requests":\#(4 * packets),"wake_ups":\#(packets),"#
+        + #""device_latency_us":\#(summary),"added_latency_us":\#(summary)}}"#
+    }
+    // The last sample of a stream counts all of its packets.
+    let first = Self.lines + [sample(50, lost: 2, latency: 1000)]
+    let one = ReportPage(try parse(first)).text
+    #expect(one.contains("<th>Frames lost with a device</th><td>2</td>"))
+    #expect(one.contains("<th>Latency in the device</th>"), "\(one)")
+    let second = (0..<20).map { Self.packet($0) }
+    let page = ReportPage(
+      try parse(
+        first + [Self.stream] + second[..<10] + [sample(10, lost: 1, latency: 2000)]
+          + second[10...] + [sample(20, lost: 3, latency: 2000)])
+    ).text
+    #expect(page.contains("<th>Frames lost with a device</th><td>5</td>"))
+    #expect(page.contains("<th>Per frame</th><td>4.00 device requests, 1.00 wake-ups</td>"))
+    #expect(page.contains("<th>Latency in the device, last stream</th>"))
+    #expect(page.contains("<th>Latency outside of it, last stream</th>"))
+  }
+
   @Test func manyPacketsBecomeFewBars() throws {
     let packets = (0..<4001).map { Self.packet($0, bytes: $0 == 777 ? 5000 : 40) }
     let series = StatisticsSeries(try parse([Self.stream] + packets))
