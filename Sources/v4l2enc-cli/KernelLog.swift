@@ -55,9 +55,13 @@ final class KernelLog: Sendable {
     // The facility is above the lowest three bits; 0 is the kernel itself.
     guard priority >> 3 == 0 else { return (.other, message) }
     let signs = [
-      "------------[ cut here ]------------", "BUG:", "Oops", "Call Trace:", "WARNING: CPU",
-      "blocked for more than", "Internal error:", "Unable to handle kernel", "rcu_sched",
-      "soft lockup", "Out of memory:",
+      "------------[ cut here ]------------", "BUG:", "Oops", "Call Trace:",
+      // That of arm64 (arch/arm64/kernel/traps.c).
+      "Call trace:", "WARNING: CPU", "blocked for more than", "Internal error:",
+      "Unable to handle kernel", "rcu_sched",
+      // Preemptible kernels name another flavour of RCU (kernel/rcu/tree_stall.h).
+      "detected stalls on CPUs", "detected expedited stalls", "self-detected stall", "soft lockup",
+      "Out of memory:",
     ]
     if priority & 7 <= 2 || signs.contains(where: { message.contains($0) }) {
       return (.defect, message)

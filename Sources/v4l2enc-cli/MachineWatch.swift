@@ -18,7 +18,8 @@ struct MachineWatch {
   private var defects: [String] = []
   private var errors: [String] = []
 
-  private static let mostLines = 5
+  /// Of the kernel's log, of each gravity.
+  static let mostLines = 5
 
   /// Begins to watch.
   init(_ machine: Machine, _ kernelLog: KernelLog?, lasting duration: Duration) {

@@ -66,11 +66,15 @@ enum QualifyChecks {
     }
     if measures.wasThrottled { defects.append("the board was throttled") }
     if measures.wasUnderVoltage { defects.append("the supply was too weak") }
-    if let defect = measures.kernelDefects.first {
-      let more = measures.kernelDefects.count - 1
-      defects.append("the kernel logged: \(defect)" + (more > 0 ? " (and \(more) more)" : ""))
-    }
+    if let logged = reason(measures.kernelDefects) { defects.append(logged) }
     return defects
+  }
+
+  /// What lines of the kernel's log that tell of a defect are as a reason; nil without one.
+  static func reason(_ kernelDefects: [String]) -> String? {
+    guard let first = kernelDefects.first else { return nil }
+    let more = kernelDefects.count - 1
+    return "the kernel logged: \(first)" + (more > 0 ? " (and \(more) more)" : "")
   }
 }
 

@@ -81,7 +81,13 @@ final class QualifyJournal: Sendable {
   /// Says what is about to be tried; it is on the disk when this returns.
   func begin(_ setting: QualifySetting) throws(CommandError) {
     try current.withLock { current throws(CommandError) in
-      try write(line("begin", setting, nil))
+      let end = lseek(file.descriptor, 0, SEEK_CUR)
+      do throws(CommandError) { try write(line("begin", setting, nil)) } catch {
+        // What is not tried must not look like a crash to the next start.
+        _ = ftruncate(file.descriptor, end)
+        _ = lseek(file.descriptor, end, SEEK_SET)
+        throw error
+      }
       current = setting
     }
   }

@@ -47,14 +47,29 @@ struct QualifyStep {
         try stream.encoder.negotiated.require(options.encode.controls)
       } catch {
         for stream in opened { await stream.encoder.close() }
-        let which = number == 1 ? "" : "stream \(number): "
-        return Result(
-          outcome: QualifyOutcome(.untested, which + error.message),
-          refusal: number == 1 ? error : nil)
+        return Self.result(of: error, opening: number, kernelLog)
       }
     }
     if announces, let report = opened.first?.encoder.negotiated { announce(report, plan) }
     return await run(opened, at: source.description.frameRate, kernelLog, until: end)
+  }
+
+  /// What it means that this stream, counted from 1, could not be opened.
+  static func result(
+    of error: CommandError, opening number: Int, _ kernelLog: KernelLog?
+  ) -> Result {
+    let lines = kernelLog?.newLines() ?? []
+    let logged = QualifyChecks.reason(lines.filter { $0.0 == .defect }.map(\.1))
+    // A device that does not answer or goes away is there, other than one that refuses.
+    let isBroken = [.timedOut, .inputOutput].contains(error.code)
+    let verdict: QualifyOutcome.Verdict = isBroken || logged != nil ? .unstable : .untested
+    var outcome = QualifyOutcome(
+      verdict, (number == 1 ? "" : "stream \(number): ") + error.message)
+    if let logged { outcome.reasons.append(logged) }
+    let errors = lines.filter { $0.0 == .error }.prefix(MachineWatch.mostLines)
+    outcome.remarks = errors.map { "the kernel logged: \($0.1)" }
+    return Result(
+      outcome: outcome, refusal: number == 1 && verdict == .untested ? error : nil)
   }
 
   private func announce(_ report: NegotiationReport, _ plan: EncodePlan) {

@@ -1,3 +1,5 @@
+import Foundation
+import TestSupport
 import Testing
 
 @testable import V4L2Encoder
@@ -101,12 +103,44 @@ import Testing
         == ["0.00 frames per second instead of 30"])
   }
 
+  @Test func whatFailsAtTheOpeningIsJudged() throws {
+    let directory = try TemporaryDirectory()
+    mkdir(directory.file("dev"), 0o755)
+    let path = try directory.write(Array("4,1,1,-;BUG: before\n".utf8), to: "dev/kmsg")
+    let log = try #require(KernelLog(root: directory.path))
+    func result(_ code: ExitCode, _ number: Int = 1) -> QualifyStep.Result {
+      QualifyStep.result(of: CommandError(code, "no"), opening: number, log)
+    }
+    for (code, verdict) in [
+      (.noDevice, .untested), (.usage, .untested), (.timedOut, .unstable),
+      (.inputOutput, .unstable),
+    ] as [(ExitCode, QualifyOutcome.Verdict)] {
+      let first = result(code)
+      #expect(first.outcome == QualifyOutcome(verdict, "no"), "\(code)")
+      #expect((first.refusal == nil) == (verdict == .unstable), "\(code)")
+      #expect(result(code, 2).outcome == QualifyOutcome(verdict, "stream 2: no"), "\(code)")
+      #expect(result(code, 2).refusal == nil)
+    }
+    let file = try #require(FileHandle(forWritingAtPath: path))
+    try file.seekToEnd()
+    try file.write(contentsOf: Data("3,2,2,-;no reply\n4,3,3,-;BUG: here\n".utf8))
+    let logged = result(.noDevice)
+    #expect(logged.outcome.verdict == .unstable && logged.refusal == nil)
+    #expect(logged.outcome.reasons == ["no", "the kernel logged: BUG: here"])
+    #expect(logged.outcome.remarks == ["the kernel logged: no reply"])
+  }
+
   @Test(
     arguments: [
       ("6,1,2,-;usb 1-1: new device", .other), ("3,1,2,-;mmc0: timeout", .error),
       ("2,1,2,-;temperature critical", .defect), ("4,1,2,-;BUG: kernel NULL pointer", .defect),
       ("4,1,2,-;------------[ cut here ]------------", .defect),
       ("3,1,2,-;INFO: task v4l2:12 blocked for more than 120 seconds.", .defect),
+      // kernel/rcu/tree_stall.h and arch/arm64/kernel/traps.c.
+      ("3,1,2,-;rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", .defect),
+      ("3,1,2,-;rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: {", .defect),
+      ("3,1,2,-;rcu: INFO: rcu_preempt self-detected stall on CPU", .defect),
+      ("4,1,2,-;Call trace:", .defect),
       // From a program, by syslog.
       ("11,1,2,-;BUG: of a program", .other),
     ] as [(Substring, KernelLog.Gravity)])
