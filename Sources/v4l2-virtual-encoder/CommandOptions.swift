@@ -172,7 +172,8 @@ struct CommandOptions {
       \(lines.joined(separator: "\n"))
 
       Exit codes: 0 ready (or ended by a signal), 64 usage, 69 no FUSE passthrough here,
-      71 the system failed, 73 PATH cannot be used, 77 not root.
+      70 the server died, 71 the system failed, 73 PATH cannot be used,
+      75 it was not ready in time, 77 not root.
 
       """
   }

@@ -77,19 +77,19 @@ enum CaptureArguments {
       help: "Black and white in numbers: as the camera sends them (default), 16 to 235, 0 to 255"
     ) { (options, text) throws(CommandError) in options.range = try RangeChoice.named(text) },
     Option(
-      "--duration", value: "SECONDS",
-      help: "Stop this long after the first frame, by the camera's clock"
+      "--duration", value: "TIME",
+      help: "Stop this long after the first frame, by the camera's clock, such as 60s or 5m"
     ) {
       (options, text) throws(CommandError) in
-      options.duration = try Quantities.seconds(text, for: "--duration")
+      options.duration = try Quantities.time(text, for: "--duration")
     },
     Option(
-      "--signal-wait", value: "SECONDS|forever",
-      help: "How long a lost signal may stay away (default: 60)"
+      "--signal-wait", value: "TIME|forever",
+      help: "How long a lost signal may stay away (default: 60s)"
     ) { (options, text) throws(CommandError) in
       options.signalPatience =
         text.lowercased() == "forever"
-        ? .forEver : .upTo(try Quantities.seconds(text, for: "--signal-wait"))
+        ? .forEver : .upTo(try Quantities.time(text, for: "--signal-wait"))
     },
     EncodeArguments.oddSizes.setting(\.encode),
   ]

@@ -4,9 +4,9 @@ internal import V4L2Encoder
 enum DumpCommand {
   /// Asks one device for everything and writes it down; what is to be shown on standard output.
   static func run(_ options: DevicesOptions, into file: String) throws(CommandError) -> String {
-    let trace = try options.tracePath.map { path throws(CommandError) in try TraceFile(path) }
-    trace?.begin()
+    try checkOptions(options)
     let name = try device(options)
+    let trace = try trace(options, besides: file)
     let selector = try DeviceChoice.selector(name, trace?.trace)
     let dump: DeviceDump
     do throws(EncoderError) { dump = try DeviceDump(of: selector) } catch {
@@ -22,6 +22,36 @@ enum DumpCommand {
       throw OutputFile.error(failure, writing: file)
     }
     return "\(name): everything \(dump.driver) says of itself is in \(file)\n"
+  }
+
+  /// A dump is always whole, always JSON, and of one device.
+  private static func checkOptions(_ options: DevicesOptions) throws(CommandError) {
+    let meaningless = [
+      ("--all", options.showsAll), ("--controls", options.showsControls),
+      ("--json", options.asJSON), ("--also", !options.extraPaths.isEmpty && !options.paths.isEmpty),
+    ]
+    guard let (option, _) = meaningless.first(where: \.1) else { return }
+    let what = option == "--also" ? "--dump of a device that is named" : "--dump"
+    throw CommandError(.usage, "\(option) changes nothing with \(what); leave it out")
+  }
+
+  /// The file of `--trace`, which must not be that of the dump.
+  private static func trace(
+    _ options: DevicesOptions, besides dump: String
+  ) throws(CommandError) -> TraceFile? {
+    guard let path = options.tracePath else { return nil }
+    let trace = try TraceFile(path)
+    do throws(CommandError) {
+      try FileIdentity.refuseClashes([
+        ("--dump", "the file of --dump", FileIdentity(output: dump)),
+        ("--trace", "the file of --trace", trace.file.identity),
+      ])
+    } catch {
+      trace.file.removeIfUnused()
+      throw error
+    }
+    trace.begin()
+    return trace
   }
 
   /// The device that was named, or the only one that is there to be meant.

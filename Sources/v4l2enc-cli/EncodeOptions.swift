@@ -115,7 +115,8 @@ enum EncodeArguments {
     [
       Option(
         "--device", value: "PATH|auto|virtual",
-        help: "Encoder: a node, the first that fits (auto, the default), or one in this process"
+        help: "Encoder: a node, the first that fits (auto, the default), or one in this process, "
+          + "which imitates a driver (virtual:NAME) or a dump (virtual:recorded:FILE)"
       ) { (options, text) throws(CommandError) in
         options.device = try Quantities.name(text, for: "--device")
       },
@@ -143,7 +144,8 @@ enum EncodeArguments {
 
   static let recovery = Option(
     "--recover", value: "N",
-    help: "When the device fails, open it again, N times in a row at most; no frame is lost"
+    help: "When the device fails, open it again, N times in a row at most, and for no longer than "
+      + "30 s; no frame is lost"
   ) { (options, text) throws(CommandError) in
     options.recoveryAttempts = try Quantities.integer(text, for: "--recover", in: 1...1000)
   }
@@ -213,11 +215,11 @@ enum EncodeArguments {
       options.progressPath = try Quantities.name(text, for: "--progress")
     },
     Option(
-      "--stats-period", value: "SECONDS",
-      help: "How often --progress and --stats write (default: 0.5)"
+      "--stats-period", value: "TIME",
+      help: "How often --progress and --stats write, such as 2s or 100ms (default: 0.5s)"
     ) {
       (options, text) throws(CommandError) in
-      options.reportPeriod = try Quantities.seconds(text, for: "--stats-period")
+      options.reportPeriod = try Quantities.time(text, for: "--stats-period")
     },
     Option("--no-progress", help: "No status line (there is none without a terminal)") {
       $0.showsProgress = false

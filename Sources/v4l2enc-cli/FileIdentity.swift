@@ -23,6 +23,17 @@ struct FileIdentity: Hashable {
     self.init(information)
   }
 
+  /// What a command that is yet to open it names as its output, if that is a file by now.
+  init?(output: String) {
+    var information = stat()
+    let result =
+      output == "-"
+      ? unsafe fstat(StandardStreams.output, &information)
+      : unsafe stat(output, &information)
+    guard result == 0 else { return nil }
+    self.init(information)
+  }
+
   /// Refuses to let two uses of one file destroy each other.
   ///
   /// The files must be open by then: one that was just created is compared like any other.

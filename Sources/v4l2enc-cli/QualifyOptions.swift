@@ -125,10 +125,10 @@ enum QualifyArguments {
     + Preset.notes
     + "\nExit codes:\n"
     + Help.row("0", "Stable: every step was")
-    + Help.row("1", "Unstable: some step was not, or did not come back")
+    + Help.row("1", "Unstable: some step was not, hung, or did not come back")
     + Help.row("2", "Untested: some step could not be tried, and none was unstable")
     + Help.row("64, 65", "Wrong arguments; a damaged journal")
-    + Help.row("69, 75, 77", "No usable device; one that does not answer; no permission")
+    + Help.row("69, 77", "No usable device; no permission")
     + Help.row("70, 71, 73, 74", "A defect; no memory; cannot create or write the journal")
     + Help.row("129, 130, 143", "Stopped (SIGHUP, Ctrl-C, SIGTERM); the journal goes on from there")
 }

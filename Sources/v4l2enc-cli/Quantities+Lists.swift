@@ -1,6 +1,6 @@
 internal import V4L2Encoder
 
-/// Lists and times with units, as `qualify` takes them.
+/// Lists, and times with units.
 extension Quantities {
   private static let units: [(suffix: String, milliseconds: Int)] = [
     ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("", 1000),

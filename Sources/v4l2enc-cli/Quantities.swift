@@ -52,19 +52,6 @@ enum Quantities {
     return rate
   }
 
-  /// A time in seconds: `10` or `2.5`.
-  static func seconds(_ text: String, for option: String) throws(CommandError) -> Duration {
-    let longest = 1_000_000_000
-    guard let milliseconds = decimal(text[...], scale: 1000), milliseconds > 0,
-      milliseconds <= longest
-    else {
-      throw CommandError(
-        .usage,
-        "\(option) \(text): write seconds from 0.001 to \(longest / 1000), such as 10 or 2.5")
-    }
-    return .milliseconds(milliseconds)
-  }
-
   /// Columns and rows: `1280x720`.
   static func size(
     _ text: String, for option: String = "--size"

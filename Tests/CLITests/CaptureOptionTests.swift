@@ -36,6 +36,9 @@ import V4L2Encoder
     #expect(options.encode.timesPath == "t.txt")
     #expect(options.encode.verbosity == .verbose)
     #expect(try parse("x", "--signal-wait", "forever").signalPatience == .forEver)
+    let units = try parse("x", "--duration", "1m", "--signal-wait", "7s", "--stats-period", "100ms")
+    #expect(units.duration == .seconds(60) && units.signalPatience == .upTo(.seconds(7)))
+    #expect(units.encode.reportPeriod == .milliseconds(100))
   }
 
   @Test(
@@ -63,11 +66,11 @@ import V4L2Encoder
     (["--on-overrun", "drop-oldest:0"], "drop-oldest 0: write a whole number, 1 to 1000"),
     (["--on-overrun", "drop-oldest:"], "write a whole number, 1 to 1000"),
     (["--max-latency", "0"], "--max-latency 0: write a time"),
-    (["--duration", "0"], "--duration 0: write seconds"),
-    (["--duration", "-1"], "--duration -1: write seconds"),
-    (["--duration", "1m"], "--duration 1m: write seconds"),
-    (["--duration", "99999999999999999999"], "write seconds"),
-    (["--signal-wait", "never"], "--signal-wait never: write seconds"),
+    (["--duration", "0"], "--duration 0: write a time"),
+    (["--duration", "-1"], "--duration -1: write a time"),
+    (["--duration", "1x"], "--duration 1x: write a time"),
+    (["--duration", "99999999999999999999"], "write a time"),
+    (["--signal-wait", "never"], "--signal-wait never: write a time"),
     (["--scale", "640"], "--scale 640: write columns and rows"),
     (["--scale", "0x0"], "--scale 0x0: a picture has at least one pixel"),
     (["--range", "half"], "--range half: unknown; write keep, limited or full"),

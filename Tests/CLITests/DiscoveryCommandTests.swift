@@ -179,6 +179,18 @@ import Testing
       (["devices", "--dump", "-", "/dev/zero"], 69, "/dev/zero is no V4L2 device"),
       (["devices", "--dump", "-", "/dev/nothing"], 69, "/dev/nothing does not exist"),
       (["devices", "--dump", "-", "virtual", "virtual"], 64, "--dump is of one device"),
+      (["devices", "--dump", "-", "--json", "virtual"], 64, "--json changes nothing with --dump"),
+      (["devices", "--dump", "-", "--all"], 64, "--all changes nothing with --dump; leave it out"),
+      (["devices", "--dump", "-", "--controls"], 64, "--controls changes nothing"),
+      (["devices", "--dump", "-", "--also", "x", "virtual"], 64, "of a device that is named"),
+      (
+        ["devices", "--dump", nonsense, "--trace", nonsense, "virtual"], 64,
+        "--trace is the file of --dump itself; write to another file"
+      ),
+      (
+        ["devices", "--dump", directory.file("new"), "--trace", directory.file("new"), "virtual"],
+        64, "--trace is the file of --dump itself"
+      ),
       (["devices", "--dump", "/nonexistent/x", "virtual"], 73, "the directory does not exist"),
       (["devices", "virtual:nobody"], 64, "there is no personality nobody; there are spec, "),
       (["devices", "virtual:recorded:/nonexistent"], 66, "/nonexistent cannot be read"),
@@ -191,5 +203,7 @@ import Testing
       #expect(result.errorText.split(separator: "\n").count == 1, "\(result.errorText)")
       #expect(result.output.isEmpty)
     }
+    #expect(try String(contentsOfFile: nonsense, encoding: .utf8) == "nonsense")
+    #expect(!FileManager.default.fileExists(atPath: directory.file("new")))
   }
 }

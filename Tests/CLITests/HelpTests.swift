@@ -44,7 +44,8 @@ import Testing
 
     Device and codec:
       --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
-                                  one in this process
+                                  one in this process, which imitates a driver (virtual:NAME) or
+                                  a dump (virtual:recorded:FILE)
       --codec h264|hevc|fwht      Codec (default: from OUTPUT's suffix, else h264); fwht is that
                                   of the kernel's vicodec
     \(controls)
@@ -87,15 +88,16 @@ import Testing
                                   when the camera's changes
       --range keep|limited|full   Black and white in numbers: as the camera sends them
                                   (default), 16 to 235, 0 to 255
-      --duration SECONDS          Stop this long after the first frame, by the camera's clock
-      --signal-wait SECONDS|forever
-                                  How long a lost signal may stay away (default: 60)
+      --duration TIME             Stop this long after the first frame, by the camera's clock,
+                                  such as 60s or 5m
+      --signal-wait TIME|forever  How long a lost signal may stay away (default: 60s)
       --crop-odd                  Leave out the last column or row of odd sizes, which 4:2:0
                                   video cannot have
 
     Encoder and codec:
       --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
-                                  one in this process
+                                  one in this process, which imitates a driver (virtual:NAME) or
+                                  a dump (virtual:recorded:FILE)
       --codec h264|hevc|fwht      Codec (default: from OUTPUT's suffix, else h264); fwht is that
                                   of the kernel's vicodec
     \(controls)
@@ -186,7 +188,8 @@ import Testing
 
     Device and codec:
       --device PATH|auto|virtual  Encoder: a node, the first that fits (auto, the default), or
-                                  one in this process
+                                  one in this process, which imitates a driver (virtual:NAME) or
+                                  a dump (virtual:recorded:FILE)
       --codec h264|hevc|fwht      Codec (default: h264); fwht is that of the kernel's vicodec
     \(controls)
 
@@ -208,10 +211,10 @@ import Testing
 
     Exit codes:
       0                           Stable: every step was
-      1                           Unstable: some step was not, or did not come back
+      1                           Unstable: some step was not, hung, or did not come back
       2                           Untested: some step could not be tried, and none was unstable
       64, 65                      Wrong arguments; a damaged journal
-      69, 75, 77                  No usable device; one that does not answer; no permission
+      69, 77                      No usable device; no permission
       70, 71, 73, 74              A defect; no memory; cannot create or write the journal
       129, 130, 143               Stopped (SIGHUP, Ctrl-C, SIGTERM); the journal goes on from
                                   there
@@ -244,7 +247,8 @@ import Testing
                                   file
       --progress FILE|-           Write how far it is, as FFmpeg's -progress does: lines
                                   key=value
-      --stats-period SECONDS      How often --progress and --stats write (default: 0.5)
+      --stats-period TIME         How often --progress and --stats write, such as 2s or 100ms
+                                  (default: 0.5s)
       --no-progress               No status line (there is none without a terminal)
       -q, --quiet                 Only warnings and errors
       -v, --verbose               What was negotiated, and each control as asked and applied
@@ -279,6 +283,6 @@ import Testing
 
   private static let recovery = """
       --recover N                 When the device fails, open it again, N times in a row at
-                                  most; no frame is lost
+                                  most, and for no longer than 30 s; no frame is lost
     """
 }
