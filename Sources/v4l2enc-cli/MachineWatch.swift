@@ -13,8 +13,9 @@ struct MachineWatch {
   private var inside: HostLoad?
   private var last: HostLoad
   private var hottest: Double?
-  private var wasThrottled = false
-  private var wasUnderVoltage = false
+  /// Nil where the board does not tell.
+  private var wasThrottled: Bool?
+  private var wasUnderVoltage: Bool?
   private var defects: [String] = []
   private var errors: [String] = []
 
@@ -39,8 +40,8 @@ struct MachineWatch {
       if settled == nil, last.time - begin.time >= settlesAfter { settled = last }
     }
     hottest = [hottest, last.temperature].compactMap(\.self).max()
-    wasThrottled = wasThrottled || last.isThrottled == true
-    wasUnderVoltage = wasUnderVoltage || last.isUnderVoltage == true
+    wasThrottled = Self.ever(wasThrottled, last.isThrottled)
+    wasUnderVoltage = Self.ever(wasUnderVoltage, last.isUnderVoltage)
     for (gravity, line) in kernelLog?.newLines() ?? [] {
       switch gravity {
       case .defect: if defects.count < Self.mostLines { defects.append(line) }
@@ -58,11 +59,18 @@ struct MachineWatch {
     measures.temperature = hottest
     measures.wasThrottled = wasThrottled
     measures.wasUnderVoltage = wasUnderVoltage
+    measures.kernelLogWasRead = kernelLog != nil
     measures.kernelDefects = defects
     measures.kernelErrors = errors
     guard let settled, let inside else { return }
     measures.residentGrowth = Self.difference(inside.residentBytes, settled.residentBytes)
     measures.descriptorGrowth = Self.difference(inside.openDescriptors, settled.openDescriptors)
+  }
+
+  /// Whether it was so at any time; nil when that was never known.
+  static func ever(_ before: Bool?, _ now: Bool?) -> Bool? {
+    guard let now else { return before }
+    return now || before == true
   }
 
   private static func difference(_ new: Int?, _ old: Int?) -> Int? {

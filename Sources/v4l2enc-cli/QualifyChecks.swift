@@ -64,8 +64,8 @@ enum QualifyChecks {
     if let growth = measures.descriptorGrowth, growth > 0 {
       defects.append("open files grew by \(growth)")
     }
-    if measures.wasThrottled { defects.append("the board was throttled") }
-    if measures.wasUnderVoltage { defects.append("the supply was too weak") }
+    if measures.wasThrottled == true { defects.append("the board was throttled") }
+    if measures.wasUnderVoltage == true { defects.append("the supply was too weak") }
     if let logged = reason(measures.kernelDefects) { defects.append(logged) }
     return defects
   }

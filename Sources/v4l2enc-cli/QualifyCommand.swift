@@ -27,8 +27,7 @@ enum QualifyCommand {
     let host = QualifyHost.current
     let journal = try QualifyJournal(path, host: host, options.limits)
     stop.whenRaised { journal.noteStop() }
-    let root = Machine.current.root
-    if KernelLog(root: root) == nil {
+    if !host.readsKernelLog {
       console.note(
         "the kernel's log is not checked: /dev/kmsg cannot be read; run as root for that")
     }

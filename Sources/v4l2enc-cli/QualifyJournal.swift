@@ -36,7 +36,7 @@ final class QualifyJournal: Sendable {
     var outcome: QualifyOutcome
     /// Whether it began and did not end.
     var isCrash: Bool
-    /// Whether kernel, command and limits were the same as now.
+    /// Whether kernel, command and limits were the same as now, and as much was seen.
     var isCurrent: Bool
   }
 
@@ -172,7 +172,7 @@ final class QualifyJournal: Sendable {
       }
       let isCurrent =
         line.kernel == host.kernel && line.version == V4L2EncCommand.version
-        && line.limits == limits
+        && line.limits == limits && sawAsMuch(line.outcome, host)
       switch (line.event, line.outcome) {
       case ("begin", _):
         // It began before and did not end.
@@ -201,6 +201,12 @@ final class QualifyJournal: Sendable {
     return entries
   }
 
+  /// Whether nothing stays unseen in it that would be seen now.
+  private static func sawAsMuch(_ outcome: QualifyOutcome?, _ host: QualifyHost) -> Bool {
+    guard let outcome, outcome.verdict == .stable, host.readsKernelLog else { return true }
+    return outcome.measures?.kernelLogWasRead == true
+  }
+
   /// Whether the rest of a file is what a crash leaves of a line.
   private static func isCutOff(_ rest: String) -> Bool {
     let start = #"{"event":""#
@@ -214,6 +220,8 @@ struct QualifyHost: Hashable, Sendable {
   var kernel: String
   /// The kernel's number of this boot.
   var boot: String
+  /// Whether the kernel's log may be read.
+  var readsKernelLog: Bool
 
   /// This machine.
   static var current: QualifyHost {
@@ -222,7 +230,9 @@ struct QualifyHost: Hashable, Sendable {
     let release = unsafe withUnsafeBytes(of: &name.release) { bytes in
       unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     }
-    return QualifyHost(kernel: release, boot: boot ?? "")
+    return QualifyHost(
+      kernel: release, boot: boot ?? "",
+      readsKernelLog: KernelLog(root: Machine.current.root) != nil)
   }
 
   private static var boot: String? {

@@ -129,8 +129,11 @@ struct QualifyMeasures: JSONRecord, Hashable, Sendable {
   var descriptorGrowth: Int?
   /// The highest, in degrees Celsius.
   var temperature: Double?
-  var wasThrottled = false
-  var wasUnderVoltage = false
+  /// Nil where the board does not tell.
+  var wasThrottled: Bool?
+  /// Nil where the board does not tell.
+  var wasUnderVoltage: Bool?
+  var kernelLogWasRead = false
   /// Lines of the kernel's log that tell of a defect, the first few.
   var kernelDefects: [String] = []
   /// Other errors in the kernel's log, the first few.
@@ -155,6 +158,7 @@ struct QualifyMeasures: JSONRecord, Hashable, Sendable {
     try fields("temperature_c", &temperature)
     try fields("throttled", &wasThrottled)
     try fields("under_voltage", &wasUnderVoltage)
+    try fields("kernel_log_read", &kernelLogWasRead)
     try fields("kernel_defects", &kernelDefects)
     try fields("kernel_errors", &kernelErrors)
   }

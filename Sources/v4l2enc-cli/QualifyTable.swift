@@ -8,10 +8,9 @@ struct QualifyTable {
     /// Whether the journal knew it.
     var isOld: Bool
 
-    /// Whether it is called stable although nobody knows whether memory or open files grow.
-    var lacksGrowth: Bool {
-      guard outcome.verdict == .stable, let measures = outcome.measures else { return false }
-      return measures.residentGrowth == nil || measures.descriptorGrowth == nil
+    /// Whether it is called stable although this could not be seen.
+    func isStable(without isUnknown: (QualifyMeasures) -> Bool) -> Bool {
+      outcome.verdict == .stable && outcome.measures.map(isUnknown) == true
     }
   }
 
@@ -57,15 +56,25 @@ struct QualifyTable {
     var notes = rows.filter { !$0.outcome.reasons.isEmpty }.map {
       "\($0.setting.text): \($0.outcome.reasons.joined(separator: "; "))"
     }
-    let unjudged = rows.filter(\.lacksGrowth).map(\.setting.text)
-    if !unjudged.isEmpty {
-      notes.append(
-        "too short to judge memory and open files: " + unjudged.joined(separator: ", "))
+    for (text, isUnknown) in Self.unjudged {
+      let steps = rows.filter { $0.isStable(without: isUnknown) }.map(\.setting.text)
+      if !steps.isEmpty { notes.append("\(text): \(steps.joined(separator: ", "))") }
     }
     if !notes.isEmpty { lines += [""] + notes }
     lines += ["", "verdict: \(verdict.rawValue)\(extent)"]
     return lines.joined(separator: "\n") + "\n"
   }
+
+  /// What a step may be called stable without.
+  private static let unjudged: [(String, @Sendable (QualifyMeasures) -> Bool)] = [
+    (
+      "too short to judge memory and open files",
+      { $0.residentGrowth == nil || $0.descriptorGrowth == nil }
+    ),
+    ("not judged: throttling, which the board does not tell", { $0.wasThrottled == nil }),
+    ("not judged: the supply, of which the board does not tell", { $0.wasUnderVoltage == nil }),
+    ("not judged: the kernel's log, which was not read", { !$0.kernelLogWasRead }),
+  ]
 
   /// How far it is stable: the most streams, each for the longest time.
   private var extent: String {

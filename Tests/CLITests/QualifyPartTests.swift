@@ -103,6 +103,12 @@ import Testing
         == ["0.00 frames per second instead of 30"])
   }
 
+  @Test func whatWasNeverSeenIsNotGood() {
+    #expect(MachineWatch.ever(nil, nil) == nil && MachineWatch.ever(nil, false) == false)
+    #expect(MachineWatch.ever(false, nil) == false && MachineWatch.ever(true, nil) == true)
+    #expect(MachineWatch.ever(true, false) == true && MachineWatch.ever(false, true) == true)
+  }
+
   @Test func whatFailsAtTheOpeningIsJudged() throws {
     let directory = try TemporaryDirectory()
     mkdir(directory.file("dev"), 0o755)

@@ -65,7 +65,11 @@ import Testing
     #expect(
       result.outputText.hasSuffix(
         "\n\ntoo short to judge memory and open files: 1 stream for 0.500 s, 2 streams for 0.500 "
-          + "s, 1 stream for 1 s, 2 streams for 1 s\n\nverdict: stable\n"), "\(result.outputText)")
+          + "s, 1 stream for 1 s, 2 streams for 1 s\n"
+          + ["throttling, which", "the supply, of which"].map {
+            "not judged: \($0) the board does not tell: 1 stream for 0.500 s, 2 streams for 0.500 s, "
+              + "1 stream for 1 s, 2 streams for 1 s\n"
+          }.joined() + "\nverdict: stable\n"), "\(result.outputText)")
     for (streams, time) in [("1", "0.500 s"), ("2", "1 s")] {
       let cells = try #require(row(streams, time, in: result.outputText), "\(result.outputText)")
       #expect(cells[2] == "stable" && cells.count == 9, "\(cells)")
@@ -203,6 +207,19 @@ import Testing
     try FileManager.default.removeItem(atPath: kernelLog)
     let blind = try await qualify("--duration", "500ms")
     #expect(blind.errorText.contains("the kernel's log is not checked"))
+    let unjudged = "not judged: the kernel's log, which was not read: 1 stream for 0.500 s"
+    #expect(blind.outputText.contains(unjudged), "\(blind.outputText)")
+    let again = try await qualify("--duration", "500ms")
+    #expect(again.outputText.contains("stable (journal)") && again.outputText.contains(unjudged))
+
+    // Who reads the log does not take the word of who did not; the other way round is fine.
+    _ = try directory.write([], to: "root/dev/kmsg")
+    let seeing = try await qualify("--duration", "500ms")
+    #expect(!seeing.outputText.contains("(journal)") && count("begin") == 3)
+    #expect(!seeing.outputText.contains("kernel's log"), "\(seeing.outputText)")
+    try FileManager.default.removeItem(atPath: kernelLog)
+    let last = try await qualify("--duration", "500ms")
+    #expect(last.outputText.contains("stable (journal)") && count("begin") == 3)
   }
 
   @Test func softwareIsMeasuredBesides() async throws {
