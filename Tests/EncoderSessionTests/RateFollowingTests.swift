@@ -44,6 +44,35 @@ import VirtualV4L2Device
     await encoder.close()
   }
 
+  @Test func thePeakKeepsItsRatioUnasked() async throws {
+    let device = try Harness.device()
+    let encoder = try await H264Encoder.open(
+      Harness.configuration { $0.rateControl = .variable(bitrate: 1_000_000, peak: 1_100_000) },
+      on: .virtual(device))
+    var adaptation = RateAdaptation(from: 1_000_000, within: 50_000...8_000_000)
+    for second in 0..<3 {
+      _ = try await adaptation.follow(target: 1_200_000, at: .seconds(second), with: encoder)
+    }
+    #expect(adaptation.bitrate == 1_150_000)
+    #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_BITRATE_PEAK)] == 1_265_000)
+    await encoder.close()
+  }
+
+  @Test func nothingIsDrainedThatMayNotBe() async throws {
+    let disguised = try DisguisedDevice("unheard-of", lockedWhileStreaming: true)
+    let encoder = try await H264Encoder.open(Harness.configuration(), on: disguised.selector)
+    let reader = Harness.collect(encoder.packets)
+    try await encoder.encode(Harness.frame(0))
+    var adaptation = RateAdaptation(from: 1_000_000, within: 50_000...8_000_000)
+    let kept = try await adaptation.follow(
+      target: 400_000, at: .zero, with: encoder, mayDrain: false)
+    #expect(kept != nil && adaptation.bitrate == 1_000_000 && encoder.statistics.drains == 0)
+    let changed = try await adaptation.follow(target: 400_000, at: .seconds(1), with: encoder)
+    #expect(changed != nil && adaptation.bitrate == 400_000 && encoder.statistics.drains == 1)
+    await encoder.close()
+    _ = try await reader.value
+  }
+
   @Test func afterAFailureTheBitrateCountsAsUnchanged() async throws {
     let encoder = try await H264Encoder.open(
       Harness.configuration(), on: .virtual(try Harness.device()))
@@ -54,5 +83,29 @@ import VirtualV4L2Device
     }
     #expect(error?.code == .closed)
     #expect(adaptation.bitrate == 1_000_000)
+  }
+
+  @Test("a Raspberry Pi's steps of 25,000 are no bounds")
+  func coarseSteps() async throws {
+    let device = try VirtualDevice(
+      .init(personality: try #require(.named("bcm2835")), h264: .null))
+    let encoder = try await H264Encoder.open(
+      Harness.configuration { $0.rateControl = .constant(bitrate: 2_000_000) },
+      on: .virtual(device))
+    let bounds = 50_000...4_000_000
+    var adaptation = RateAdaptation(from: 2_000_000, within: bounds)
+    let targets = [(212_000, 200_000), (188_000, 200_000), (138_000, 150_000)]
+    for (second, (target, granted)) in targets.enumerated() {
+      let change = try await adaptation.follow(
+        target: target, at: .seconds(second), with: encoder)
+      #expect(change?.step.bitrate == target)
+      #expect(device.appliedControls[UInt32(V4L2_CID_MPEG_VIDEO_BITRATE)] == Int64(granted))
+      #expect(adaptation.bitrate == granted && adaptation.bounds == bounds)
+    }
+    for second in 10..<50 {
+      _ = try await adaptation.follow(target: 2_000_000, at: .seconds(second), with: encoder)
+    }
+    #expect(adaptation.bitrate > 1_800_000 && adaptation.bounds == bounds)
+    await encoder.close()
   }
 }

@@ -105,4 +105,52 @@ import V4L2Encoder
     adaptation.driverKeeps(1_500_000)
     #expect(feed(&adaptation, 9000..<19_000) { _ in 100_000 }.isEmpty)
   }
+
+  /// Feeds one target every 100 ms; a driver rounds what is asked, to 25,000 at least.
+  private func feedRounded(
+    _ adaptation: inout RateAdaptation, _ milliseconds: Range<Int>, target: Int
+  ) -> [Taken] {
+    stride(from: milliseconds.lowerBound, to: milliseconds.upperBound, by: 100).compactMap { time in
+      guard let step = adaptation.step(target: target, at: .milliseconds(time)) else { return nil }
+      adaptation.driverSet(
+        max(25_000, (step.bitrate + 12_500) / 25_000 * 25_000), insteadOf: step.bitrate)
+      return Taken(
+        milliseconds: time, bitrate: step.bitrate, wantsKeyFrame: step.wantsKeyFrame)
+    }
+  }
+
+  @Test func roundingIsNoBound() {
+    let bounds = 50_000...8_000_000
+    var adaptation = RateAdaptation(from: 2_000_000, within: bounds)
+    #expect(feedRounded(&adaptation, 0..<5000, target: 212_000).map(\.bitrate) == [212_000])
+    #expect(adaptation.bitrate == 200_000 && adaptation.bounds == bounds)
+    // What was rounded up is not asked for again, but less is.
+    #expect(feedRounded(&adaptation, 5000..<9000, target: 188_000).map(\.bitrate) == [188_000])
+    #expect(feedRounded(&adaptation, 9000..<10_000, target: 138_000).map(\.bitrate) == [138_000])
+    #expect(adaptation.bitrate == 150_000 && adaptation.bounds == bounds)
+    _ = feedRounded(&adaptation, 10_000..<40_000, target: 2_000_000)
+    #expect(adaptation.bitrate > 1_800_000 && adaptation.bounds == bounds)
+  }
+
+  @Test func aRiseThatIsRoundedAwayGoesFurtherTheNextTime() {
+    var adaptation = RateAdaptation(from: 50_000, within: 10_000...8_000_000)
+    let steps = feedRounded(&adaptation, 0..<2100, target: 1_000_000)
+    #expect(steps.map(\.bitrate) == [57_500, 65_000])
+    #expect(adaptation.bitrate == 75_000 && adaptation.bounds == 10_000...8_000_000)
+    // The lower bound is the driver's own.
+    #expect(feedRounded(&adaptation, 2100..<9000, target: 10_000).map(\.bitrate) == [10_000])
+    #expect(adaptation.bounds == 25_000...8_000_000)
+  }
+
+  @Test func aBoundThatTheEncoderStandsAtIsFoundInAFewSteps() {
+    var adaptation = RateAdaptation(from: 2_000_000, within: 100_000...8_000_000)
+    var asked: [Int] = []
+    for time in 0..<100 {
+      guard let step = adaptation.step(target: 8_000_000, at: .seconds(time)) else { continue }
+      asked.append(step.bitrate)
+      adaptation.driverSet(2_000_000, insteadOf: step.bitrate)
+    }
+    #expect(asked == [2_300_000, 2_600_000, 3_200_000, 4_400_000])
+    #expect(adaptation.bounds == 100_000...2_000_000)
+  }
 }

@@ -18,19 +18,26 @@ extension RateAdaptation {
   ///   - target: what the network carries for this stream, in bit/s.
   ///   - time: as in ``step(target:at:)``.
   ///   - encoder: what to change.
-  ///   - peakRatio: for an encoder with a variable bitrate, its peak as a multiple of the bitrate.
+  ///   - peakRatio: for an encoder with a variable bitrate, its peak as a multiple of the bitrate;
+  ///     nil keeps the ratio that is in force.
+  ///   - mayDrain: whether the encoder may be drained for a change; see
+  ///     ``DynamicSettings/mayDrain``. If not, a driver that is known to need it counts as one that
+  ///     changes no bitrate, and one that refuses a change keeps its bitrate until the next.
   /// - Returns: what was asked for, and what became of it.
   /// - Throws: as ``VideoEncoder/update(_:)``; the bitrate counts as unchanged then.
   public nonisolated(nonsending) mutating func follow(
-    target: Int, at time: Duration, with encoder: some VideoEncoder, peakRatio: Double? = nil
+    target: Int, at time: Duration, with encoder: some VideoEncoder, peakRatio: Double? = nil,
+    mayDrain: Bool = true
   ) async throws(EncoderError) -> Change? {
     let before = self
     guard let step = step(target: target, at: time) else { return nil }
-    let peak = peakRatio.map { Int((Double(step.bitrate) * max(1, $0)).rounded()) }
+    let peak = (peakRatio ?? encoder.configuration.rateControl.peakRatio).map {
+      Int((Double(step.bitrate) * max(1, $0)).rounded())
+    }
     let outcomes: [ControlOutcome]
     do throws(EncoderError) {
       outcomes = try await encoder.update(
-        DynamicSettings(bitrate: step.bitrate, peakBitrate: peak))
+        DynamicSettings(bitrate: step.bitrate, peakBitrate: peak, mayDrain: mayDrain))
     } catch {
       self = before
       throw error
@@ -44,5 +51,13 @@ extension RateAdaptation {
     case .unsupported, .leftOut, nil: driverKeeps(before.bitrate)
     }
     return Change(step: step, outcomes: outcomes)
+  }
+}
+
+extension RateControl {
+  /// A variable bitrate's peak as a multiple of it.
+  fileprivate var peakRatio: Double? {
+    guard case .variable(let bitrate, let peak) = self, bitrate > 0 else { return nil }
+    return Double(peak) / Double(bitrate)
   }
 }

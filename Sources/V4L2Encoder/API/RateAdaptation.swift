@@ -56,6 +56,13 @@ public struct RateAdaptation: Hashable, Sendable {
   /// When a difference is worth a change.
   public let tuning: Tuning
 
+  /// What was asked for when the driver set `bitrate`; asking for less of a change is in vain.
+  private var asked: Int
+  /// The bitrate before the last step.
+  private var previous: Int
+  /// The driver's step is no coarser than the smallest change that it made.
+  private var coarsestStep = Int.max
+
   private var time = Duration.zero
   private var lastChange: Duration?
   private var lastKeyFrame: Duration?
@@ -79,6 +86,8 @@ public struct RateAdaptation: Hashable, Sendable {
     self.bitrate = bitrate
     self.bounds = bounds
     self.tuning = tuning
+    asked = bitrate
+    previous = bitrate
     bitrateBeforeCuts = bitrate
   }
 
@@ -104,17 +113,25 @@ public struct RateAdaptation: Hashable, Sendable {
 
   /// Learns what the driver made of a step.
   ///
-  /// A driver that comes to a stop more than the smallest cut away from what it was asked for has
-  /// reached a bound of its own, beyond which nothing is asked any more.
+  /// What is left of a change may be a rounding to the step of the driver's control, and is not
+  /// asked for again by itself: a rise goes further the next time, a cut waits for a lower target.
+  /// More than the smallest cut, and more than such a step can be, means that a rise or a cut has
+  /// met the driver's own bound, beyond which nothing is asked any more.
   ///
   /// - Parameters:
   ///   - actual: the bitrate in force, in bit/s.
   ///   - asked: the bitrate that was asked for.
   public mutating func driverSet(_ actual: Int, insteadOf asked: Int) {
+    let isRise = asked > previous
+    learnStep(from: previous, to: actual, asked: asked)
+    previous = actual
     bitrate = actual
-    guard abs(Double(actual - asked)) > Double(asked) * tuning.smallestCut else { return }
+    self.asked = asked
+    guard isRise ? actual < asked : actual > asked, isMoreThanRounding(actual, asked) else {
+      return
+    }
     bounds =
-      actual < asked
+      isRise
       ? min(bounds.lowerBound, actual)...actual
       : actual...max(bounds.upperBound, actual)
   }
@@ -122,10 +139,36 @@ public struct RateAdaptation: Hashable, Sendable {
   /// Learns that the driver changes no bitrate while it encodes; no step comes any more.
   public mutating func driverKeeps(_ actual: Int) {
     bitrate = actual
+    asked = actual
+    previous = actual
     bounds = actual...actual
   }
 
+  /// Notes a step as taken in full, until ``driverSet(_:insteadOf:)`` says otherwise.
+  private mutating func set(_ goal: Int) {
+    // The last one was, or `previous` would be the same by now.
+    learnStep(from: previous, to: bitrate, asked: bitrate)
+    previous = bitrate
+    bitrate = goal
+    asked = goal
+    lastChange = time
+  }
+
+  private mutating func learnStep(from old: Int, to new: Int, asked: Int) {
+    // What went the other way says nothing of a step.
+    guard new != old, (new > old) == (asked > old) else { return }
+    coarsestStep = min(coarsestStep, abs(new - old))
+  }
+
+  /// Whether no step explains the difference, the values being whole multiples of one.
+  private func isMoreThanRounding(_ actual: Int, _ asked: Int) -> Bool {
+    let difference = Double(abs(actual - asked))
+    guard difference > Double(asked) * tuning.smallestCut else { return false }
+    return difference >= Double(min(coarsestStep, min(actual, asked)))
+  }
+
   private func isCutDue(to goal: Int) -> Bool {
+    guard goal < asked || asked >= bitrate else { return false }
     let share = 1 - Double(goal) / Double(bitrate)
     if share >= tuning.urgentCut { return hasPassed(tuning.urgentCutInterval) }
     return (share >= tuning.smallestCut || goal == bounds.lowerBound)
@@ -133,8 +176,7 @@ public struct RateAdaptation: Hashable, Sendable {
   }
 
   private mutating func cut(to goal: Int) -> Step {
-    bitrate = goal
-    lastChange = time
+    set(goal)
     let isLarge = Double(goal) <= Double(bitrateBeforeCuts) * (1 - tuning.keyFrameCut)
     let mayAsk = lastKeyFrame.map { time - $0 >= tuning.keyFrameInterval } ?? true
     guard isLarge, mayAsk else { return Step(bitrate: goal, wantsKeyFrame: false) }
@@ -144,7 +186,7 @@ public struct RateAdaptation: Hashable, Sendable {
   }
 
   private func isWorthRising(to goal: Int) -> Bool {
-    guard goal > bitrate else { return false }
+    guard goal > bitrate, goal > asked else { return false }
     return goal == bounds.upperBound
       || Double(goal) >= Double(bitrate) * (1 + tuning.smallestRise)
   }
@@ -154,12 +196,16 @@ public struct RateAdaptation: Hashable, Sendable {
     let now = Rise(since: began.since, lowestTarget: min(began.lowestTarget, goal))
     rise = now
     guard time - now.since >= tuning.riseDelay else { return nil }
-    let highest = Double(bitrate) * (1 + tuning.largestRise)
-    bitrate = min(now.lowestTarget, Int(highest.rounded(.up)))
+    set(min(now.lowestTarget, highestRise))
     bitrateBeforeCuts = bitrate
-    lastChange = time
     rise = Rise(since: time, lowestTarget: goal)
     return Step(bitrate: bitrate, wantsKeyFrame: false)
+  }
+
+  /// How far one step may rise: twice as far as the last one when the driver rounded it away.
+  private var highestRise: Int {
+    let usual = Int((Double(bitrate) * (1 + tuning.largestRise)).rounded(.up))
+    return max(usual, bitrate + 2 * (asked - bitrate))
   }
 
   private func hasPassed(_ interval: Duration) -> Bool {
