@@ -71,6 +71,7 @@ import VirtualV4L2Device
     #expect(!dropped.isEmpty && outcome.statistics.framesDropped.refused == dropped.count)
     #expect(outcome.times == (0..<5).map { $0 } + [100] && accepted == 5)
     #expect(outcome.statistics.recoveries == 1)
+    #expect(outcome.recoveries.map(\.framesEncodedAgain) == [0])
     #expect((outcome.times.dropLast() + dropped) == (0..<Int64(5 + dropped.count)).map { $0 })
   }
 

@@ -102,6 +102,32 @@ import VirtualV4L2Device
     }
   }
 
+  @Test("as many attempts as there can be")
+  func endlessAttempts() async throws {
+    let device = try Harness.device()
+    let run = try await RecoveryRun.open(
+      on: .virtual(device), policy: RecoveryPolicy(attempts: .max, firstPause: .milliseconds(5))
+    ) { _ throws(EncoderError) in nil }
+    device.inject(.failing(.queueFrame, with: Self.lost, at: 3))
+    try await run.encode(0..<10)
+    let outcome = try await run.finish()
+    #expect(outcome.times == (0..<10).map { $0 } && outcome.statistics.recoveries == 1)
+  }
+
+  @Test(
+    "a policy with negative numbers is refused",
+    arguments: [
+      RecoveryPolicy(attempts: -1), RecoveryPolicy(firstPause: .seconds(-1)),
+      RecoveryPolicy(longestPause: .seconds(-1)), RecoveryPolicy(limit: .seconds(-1)),
+    ])
+  func negativePolicy(policy: RecoveryPolicy) async throws {
+    let device = try Harness.device()
+    let told = try await encoderError {
+      _ = try await RecoveryRun.open(on: .virtual(device), policy: policy)
+    }
+    #expect(told?.code == .invalidConfiguration && told?.message.contains("0 or more") == true)
+  }
+
   @Test("a device that is gone for two seconds")
   func outage() async throws {
     let device = try Harness.device()

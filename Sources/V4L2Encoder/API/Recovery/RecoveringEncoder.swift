@@ -24,8 +24,9 @@ public final class RecoveringEncoder: VideoEncoder {
 
   /// Hands over another encoder instead of the lost one; nil tries the device again.
   ///
-  /// It is asked before each attempt, and once more when none is left. The encoder's first packet
-  /// must be a key frame, and must begin with the parameter sets if they are in the packets.
+  /// It is asked before each attempt, and once more when none is left; not when
+  /// ``RecoveryPolicy/limit`` has passed. The encoder's first packet must be a key frame, and must
+  /// begin with the parameter sets if they are in the packets.
   public typealias Replacement =
     @Sendable (DeviceLoss) async throws(EncoderError) -> (any VideoEncoder)?
 
@@ -44,7 +45,7 @@ public final class RecoveringEncoder: VideoEncoder {
   ///   - onDeviceLost: may know another encoder.
   ///   - opening: opens an encoder, now and at every attempt.
   /// - Returns: the encoder.
-  /// - Throws: what `opening` throws.
+  /// - Throws: what `opening` throws; `invalidConfiguration` for a policy with negative numbers.
   public static nonisolated(nonsending) func open(
     _ configuration: EncoderConfiguration, policy: RecoveryPolicy = RecoveryPolicy(),
     observer: EncoderObserver = EncoderObserver(), onDeviceLost: Replacement? = nil,
@@ -159,7 +160,7 @@ extension V4L2VideoEncoder {
   ///   - observer: where the encoders and the recoveries are reported.
   ///   - onDeviceLost: may know another encoder.
   /// - Returns: the encoder.
-  /// - Throws: as `open(_:on:observer:)`.
+  /// - Throws: as `open(_:on:observer:)`; `invalidConfiguration` for a policy with negative numbers.
   public static nonisolated(nonsending) func open(
     _ configuration: EncoderConfiguration, on device: DeviceSelector = .automatic,
     recovery policy: RecoveryPolicy, observer: EncoderObserver = EncoderObserver(),

@@ -10,7 +10,7 @@ public struct RecoveryPolicy: Hashable, Sendable {
   /// How long one recovery may look for an encoder, pauses included.
   public var limit: Duration
 
-  /// Creates a policy.
+  /// Creates a policy; opening an encoder refuses one with negative numbers.
   public init(
     attempts: Int = 8, firstPause: Duration = .milliseconds(100),
     longestPause: Duration = .seconds(5), limit: Duration = .seconds(30)
@@ -19,6 +19,17 @@ public struct RecoveryPolicy: Hashable, Sendable {
     self.firstPause = firstPause
     self.longestPause = longestPause
     self.limit = limit
+  }
+
+  /// What makes no sense in it, as a sentence; nil for nothing.
+  var finding: String? {
+    guard attempts >= 0 else { return "\(attempts) recovery attempts; give 0 or more" }
+    let times = [
+      ("first pause", firstPause), ("longest pause", longestPause), ("time limit", limit),
+    ]
+    return times.first { $0.1 < .zero }.map { name, time in
+      "the recovery's \(name) is \(time); give 0 or more"
+    }
   }
 
   /// How long to wait before an attempt; the first is number 1.
@@ -35,6 +46,8 @@ public struct DeviceLoss: Sendable {
   /// How many attempts have failed since the last packet.
   public let failedAttempts: Int
   /// Whether the device will not be tried again, so that no answer means the end.
+  ///
+  /// Never true when ``RecoveryPolicy/limit`` ends a recovery before its attempts are used up.
   public let isLastResort: Bool
   /// What the frames are and what is to be done with them: what was in force when the encoder
   /// failed.

@@ -39,8 +39,8 @@ extension Recovery {
   }
 
   private func nextAttempt() -> Int? {
-    let limit = policy.attempts + (onDeviceLost == nil ? 0 : 1)
-    return core.withLock { $0.nextAttempt(atMost: limit) }
+    let (limit, isTooMuch) = policy.attempts.addingReportingOverflow(onDeviceLost == nil ? 0 : 1)
+    return core.withLock { $0.nextAttempt(atMost: isTooMuch ? .max : limit) }
   }
 
   /// Waits before an attempt; false when there is no time left for it.
@@ -60,7 +60,7 @@ extension Recovery {
     core.withLock { $0.retire(current.encoder, statistics) }
   }
 
-  /// Opens an encoder and gives it what the former one had; how many frames that were.
+  /// Opens an encoder and gives it what the former one had; how many frames it took.
   private func tryAgain(
     _ attempt: Int, after error: EncoderError, until deadline: MonotonicTime
   ) async throws(EncoderError) -> Int {
@@ -73,6 +73,7 @@ extension Recovery {
       throw EncoderError(.closed, "the encoder was closed during its recovery")
     }
     resumeWaiters()
+    var encodedCount = 0
     for (index, frame) in remainder.frames.enumerated() {
       guard let picture = frame.picture else { continue }
       // The first picture of an encoder is a key frame unasked.
@@ -80,6 +81,7 @@ extension Recovery {
       options.waitsForRoom = true
       do throws(EncoderError) {
         try await encodeAgain(picture, options, by: encoder)
+        encodedCount += 1
       } catch {
         let ends: [EncoderError.Code] = [.closed, .cancelled, .deviceLost, .deviceStalled]
         guard !ends.contains(error.code), !encoder.statistics.hasEnded else { throw error }
@@ -91,7 +93,7 @@ extension Recovery {
     }
     try core.withLock { core throws(EncoderError) in try core.finishRecovery() }
     resumeWaiters()
-    return remainder.frames.count
+    return encodedCount
   }
 
   /// Opens an encoder within the time that is left; one that comes later is closed.

@@ -24,6 +24,7 @@ final class Recovery: Sendable {
     _ configuration: EncoderConfiguration, policy: RecoveryPolicy, observer: EncoderObserver,
     onDeviceLost: RecoveringEncoder.Replacement?, opening: @escaping RecoveringEncoder.Opening
   ) async throws(EncoderError) -> Recovery {
+    if let finding = policy.finding { throw EncoderError(.invalidConfiguration, finding) }
     let retained = RetainedFrames()
     let first = try await opening(configuration, observer.telling(retained, of: 0))
     return Recovery(
@@ -33,7 +34,10 @@ final class Recovery: Sendable {
 
   /// How many losses a caller sits out; more than there can be when no packet comes between them,
   /// since those end with `recoveryFailed`.
-  private var patience: Int { policy.attempts + 2 }
+  private var patience: Int {
+    let (sum, isTooMuch) = policy.attempts.addingReportingOverflow(2)
+    return isTooMuch ? .max : sum
+  }
 
   var configuration: EncoderConfiguration { core.withLock { $0.configurationInForce } }
   var negotiated: NegotiationReport { core.withLock { $0.negotiated } }
