@@ -131,6 +131,10 @@ import VirtualV4L2Device
     let asking = broadcast.subscribe(.wait(capacity: 100), requestsKeyFrames: true)
     #expect(broadcast.takeKeyFrameRequest())
     #expect(!broadcast.takeKeyFrameRequest())
+    // As when the frame it was taken for is refused.
+    broadcast.putBackKeyFrameRequest()
+    #expect(broadcast.takeKeyFrameRequest())
+    #expect(!broadcast.takeKeyFrameRequest())
     feed.deliver(7..<12)
     feed.end()
     try await running.value

@@ -28,7 +28,7 @@ public final class FrameScaler: Sendable {
   ///   - color: what the new frames' numbers are to mean; matters for RGB frames only.
   ///   - limitsRange: whether the Y'CbCr frames that will come are full range (as JPEG) and are to
   ///     become limited range.
-  ///   - frames: how many of the new frames may be held at once.
+  ///   - frames: how many of the new frames may be held at once, 1 at least.
   /// - Throws: `unsupported` or `invalidConfiguration` for formats and sizes that cannot be.
   public init(
     from sourceFormat: PixelFormat, size sourceSize: VideoSize, to format: PixelFormat = .nv12,

@@ -18,10 +18,10 @@ public final class PacketBroadcast: Sendable {
     ///
     /// That ends after `patience`: the reader's sequence throws `consumerStalled` behind what was
     /// queued, and the others go on. Patience is best shorter than ``Deadlines/consumer``, after
-    /// which `encode` gives up.
+    /// which `encode` gives up. The capacity is 1 at least.
     case wait(capacity: Int, patience: Duration = .seconds(2))
     /// The reader holds up nobody: with `capacity` packets waiting it loses what comes, up to a key
-    /// frame that finds room.
+    /// frame that finds room. The capacity is 1 at least.
     case dropToNextKeyFrame(capacity: Int)
 
     var capacity: Int {
@@ -57,7 +57,12 @@ public final class PacketBroadcast: Sendable {
   /// Whether a reader asks for a key frame; asking again answers false until another one does.
   ///
   /// Pass it with the next frame: `FrameOptions(forceKeyFrame: broadcast.takeKeyFrameRequest())`.
+  /// When that frame is not encoded after all, since `encode` throws, the request is lost unless
+  /// ``putBackKeyFrameRequest()`` keeps it for another frame.
   public func takeKeyFrameRequest() -> Bool { hub.takeKeyFrameRequest() }
+
+  /// Puts back a request that was taken for a frame which was not encoded.
+  public func putBackKeyFrameRequest() { hub.putBackKeyFrameRequest() }
 
   /// Hands packets out until they end; every reader gets the end, or the error, behind the packets
   /// that wait for it.

@@ -45,6 +45,8 @@ final class BroadcastHub: Sendable {
     return queues.reduce(isWanted) { wanted, queue in queue.takeKeyFrameRequest() || wanted }
   }
 
+  func putBackKeyFrameRequest() { state.withLock { $0.isKeyFrameWanted = true } }
+
   /// Hands a packet to every reader; suspends while one that is to lose none has no room.
   nonisolated(nonsending) func publish(_ packet: EncodedPacket) async {
     let queues = state.withLock { state in
