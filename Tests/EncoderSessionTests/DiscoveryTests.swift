@@ -204,6 +204,21 @@ import VirtualV4L2Device
     #expect(fake.openedNodes == ["video1"])
   }
 
+  @Test("an open choice is asked what it can do where the environment says, and traced")
+  func chosenCapabilities() throws {
+    let fake = try FakeMachine(["video0": try encoder(), "video1": try encoder()])
+    let lines = Locked<[String]>([])
+    let transport = TracingTransport(
+      fake, DeviceTrace { line in lines.withLock { $0.append(line) } })
+    var machine = fake.machine
+    #expect(
+      try CapabilityReader.read(of: machine, through: transport).path == fake.path("video0"))
+    machine.chosenPath = fake.path("video1")
+    #expect(
+      try CapabilityReader.read(of: machine, through: transport).path == fake.path("video1"))
+    #expect(lines.withLock { $0.contains { $0.contains("QUERYCAP") } })
+  }
+
   @Test("who names a wrong node is told the right one")
   func advice() throws {
     let hevcOnly = FakeMachine.Node.encoder(

@@ -39,10 +39,12 @@ public struct EncoderCapabilities: Hashable, Sendable {
 
   /// Asks a device what it can do.
   ///
-  /// Blocks while the node is opened and asked, two seconds at most; call it where that does no
-  /// harm. Nothing is allocated or changed on the device.
+  /// Blocks while the node is opened and asked, two seconds at most, and with
+  /// ``DeviceSelector/automatic`` as long for each node that is looked at before; call it where
+  /// that does no harm. Nothing is allocated or changed on the device.
   ///
-  /// - Parameter device: the device; ``DeviceSelector/automatic`` means the first usable one.
+  /// - Parameter device: the device; ``DeviceSelector/automatic`` means the node that
+  ///   the environment variable `V4L2ENC_DEVICE` names, or else the first usable one.
   /// - Returns: what the driver tells.
   /// - Throws: `deviceUnavailable`, `notAnEncoder`, `deviceStalled` and what opening a node may
   ///   throw.
@@ -53,12 +55,8 @@ public struct EncoderCapabilities: Hashable, Sendable {
     case .node(let path, let transport):
       return try CapabilityReader.read(path, transport: transport)
     case .automatic:
-      guard let path = DeviceCatalog.devices().first(where: { $0.refusal == nil })?.path else {
-        throw EncoderError(
-          .deviceUnavailable,
-          "no usable encoder on this machine; `v4l2enc devices` lists what is there")
-      }
-      return try CapabilityReader.read(path, transport: NodeTransport())
+      return try CapabilityReader.read(
+        of: .current, through: DeviceCatalog.transport(device.trace))
     }
   }
 

@@ -9,6 +9,21 @@ package enum CapabilityReader {
     }
   }
 
+  /// Asks the node that a machine's environment names, or else its first usable encoder.
+  package static func read(
+    of machine: Machine, through transport: any Transport
+  ) throws(EncoderError) -> EncoderCapabilities {
+    let path =
+      machine.chosenPath
+      ?? DeviceCatalog.devices(of: machine, through: transport).first { $0.refusal == nil }?.path
+    guard let path else {
+      throw EncoderError(
+        .deviceUnavailable,
+        "no usable encoder on this machine; `v4l2enc devices` lists what is there")
+    }
+    return try read(path, transport: transport)
+  }
+
   private static func readNow(
     _ path: String, transport: any Transport
   ) throws(EncoderError) -> EncoderCapabilities {
