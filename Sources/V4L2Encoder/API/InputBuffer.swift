@@ -31,7 +31,7 @@ public struct InputBuffer: ~Copyable, Sendable {
 
   deinit { engine?.giveBack(index, of: setup) }
 
-  /// Bytes from one row of a colour plane to the next.
+  /// Bytes from one row of a colour plane to the next; 0 for a plane that does not exist.
   public func bytesPerLine(ofPlane plane: Int) -> Int {
     guard engine != nil, plane >= 0, plane < planeCount else { return 0 }
     return setup.writer.layout.planes[plane].bytesPerLine
@@ -39,6 +39,7 @@ public struct InputBuffer: ~Copyable, Sendable {
 
   /// Lends the bytes of one colour plane, padding included, for writing.
   ///
+  /// - Returns: what `body` returns; nil, without calling it, for a plane that does not exist.
   /// - Throws: what `body` throws.
   public mutating func withMutableBytes<Result, Failure: Error>(
     ofPlane plane: Int, _ body: (inout MutableRawSpan) throws(Failure) -> Result

@@ -113,7 +113,8 @@ public protocol VideoEncoder: Sendable {
   /// it.
   ///
   /// - Throws: `invalidConfiguration`, also for what cannot change while an encoder is open: time
-  ///   base, packet capacity, deadlines, and how packets look; `unsupported`; `buffersLent` when
+  ///   base, packet capacity, deadlines, how packets look, admission, latency budget, rate
+  ///   reduction and `measuresQuantizer`; `unsupported`; `buffersLent` when
   ///   everything is on loan, or when the driver frees no buffers while one is; `outOfMemory` or
   ///   `protocolViolation`; `deviceUnavailable` or `deviceBusy` where the device has to be opened
   ///   anew and cannot be, which ends the session; otherwise as `drain()`.
