@@ -96,18 +96,18 @@ import VirtualV4L2Device
     let encoder = try await H264Encoder.open(
       Harness.configuration(), on: .virtual(Harness.device()))
     let reader = Harness.collect(encoder.packets)
+    let seen = Locked<[EncoderStatistics]>([])
     let updates = Task {
-      var all: [EncoderStatistics] = []
       for await statistics in encoder.statisticsUpdates(every: .milliseconds(5)) {
-        all.append(statistics)
+        seen.withLock { $0.append(statistics) }
       }
-      return all
     }
     for time in Int64(0)..<5 { try await encoder.encode(Harness.frame(time)) }
     try await encoder.drain()
-    try await Task.sleep(for: .milliseconds(30))
+    try await eventually("there is an update") { seen.withLock { !$0.isEmpty } }
     await encoder.close()
-    let all = try await withDeadline(.seconds(20), "the updates") { await updates.value }
+    try await withDeadline(.seconds(20), "the updates") { await updates.value }
+    let all = seen.withLock { $0 }
     #expect(all.count >= 2)
     #expect(all.last?.hasEnded == true && all.dropLast().allSatisfy { !$0.hasEnded })
     #expect(all.last?.packetsOut == 5)
