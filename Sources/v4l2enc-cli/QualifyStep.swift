@@ -69,7 +69,8 @@ struct QualifyStep {
     let errors = lines.filter { $0.0 == .error }.prefix(MachineWatch.mostLines)
     outcome.remarks = errors.map { "the kernel logged: \($0.1)" }
     return Result(
-      outcome: outcome, refusal: number == 1 && verdict == .untested ? error : nil)
+      outcome: outcome, hangs: error.code == .timedOut,
+      refusal: number == 1 && verdict == .untested ? error : nil)
   }
 
   private func announce(_ report: NegotiationReport, _ plan: EncodePlan) {

@@ -126,6 +126,7 @@ import Testing
       #expect((first.refusal == nil) == (verdict == .unstable), "\(code)")
       #expect(result(code, 2).outcome == QualifyOutcome(verdict, "stream 2: no"), "\(code)")
       #expect(result(code, 2).refusal == nil)
+      #expect(first.hangs == (code == .timedOut), "\(code)")
     }
     let file = try #require(FileHandle(forWritingAtPath: path))
     try file.seekToEnd()

@@ -58,6 +58,22 @@ import VirtualV4L2Device
     await encoder.close()
   }
 
+  @Test func aPeakThatIsNoLimitStaysOne() async throws {
+    let highest = 2_000_000_000
+    let encoder = try await H264Encoder.open(
+      Harness.configuration {
+        $0.rateControl = .variable(bitrate: 1_000_000, peak: highest)
+        $0.level = CodecLevel.named("6.2", codec: .h264)
+      }, on: .virtual(Harness.device()))
+    var adaptation = RateAdaptation(from: 1_000_000, within: 50_000...8_000_000)
+    for second in 0..<3 {
+      _ = try await adaptation.follow(target: 1_200_000, at: .seconds(second), with: encoder)
+    }
+    #expect(adaptation.bitrate == 1_150_000)
+    #expect(encoder.configuration.rateControl == .variable(bitrate: 1_150_000, peak: highest))
+    await encoder.close()
+  }
+
   @Test func nothingIsDrainedThatMayNotBe() async throws {
     let disguised = try DisguisedDevice("unheard-of", lockedWhileStreaming: true)
     let encoder = try await H264Encoder.open(Harness.configuration(), on: disguised.selector)

@@ -100,6 +100,23 @@ import VirtualV4L2Device
     #expect(transport.device.openHandleCount == 0 && transport.liveMappingCount == 0)
   }
 
+  @Test("that frames are copied is still said after a drain")
+  func copied() async throws {
+    let planes = try RasterLayout.packed(.i420, size: Harness.size).planes
+    let encoder = try await H264Encoder.open(
+      configuration { $0.inputMemory = .dmabuf(planes: planes) }, on: .virtual(device("s5p-mfc")))
+    let reader = Harness.collect(encoder.packets)
+    let before = encoder.negotiated
+    #expect(before.differences.contains { $0.hasPrefix("frames are copied") })
+    for part in Int64(0)..<3 {
+      try await encode(part * 3..<part * 3 + 3, with: encoder)
+      try await encoder.drain()
+    }
+    #expect(encoder.negotiated == before)
+    await encoder.close()
+    #expect(try await reader.value.count == 9)
+  }
+
   @Test("changes of every kind beside somebody who encodes lose no frame", arguments: drivers)
   func underLoad(driver: String) async throws {
     let transport = BentTransport(try device(driver))

@@ -17,7 +17,8 @@ public struct DynamicSettings: Hashable, Sendable {
   /// Controls set after these.
   public var controls: [ControlSetting]
   /// Whether the encoder may be drained and started again where the driver takes a change only
-  /// then, which makes the next frame a key frame.
+  /// then, which makes the next frame a key frame; see ``VideoEncoder/drain()`` for what becomes of
+  /// buffers on loan.
   ///
   /// If not, the outcome of such a change is a refusal with `EBUSY`, or `leftOut` where it is known
   /// before.

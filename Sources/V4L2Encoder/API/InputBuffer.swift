@@ -2,8 +2,9 @@
 ///
 /// Its planes lie as the driver wants them: rows are `bytesPerLine` apart, and only the first
 /// `size.width` pixels of `size.height` rows are the picture. Dropping the buffer gives it back
-/// unused. After a change of size or format it can still be written, but no longer be encoded. The
-/// memory may be uncached: write it once, in order, and do not read it.
+/// unused. After a change of size or format, or a drain of a driver that is opened anew for it, it
+/// can still be written, but no longer be encoded. The memory may be uncached: write it once, in
+/// order, and do not read it.
 public struct InputBuffer: ~Copyable, Sendable {
   /// How the pixels must be laid out: the driver's format, not the configuration's.
   public let format: PixelFormat
@@ -62,8 +63,8 @@ public struct InputBuffer: ~Copyable, Sendable {
   /// processor that writes through a mapping brackets that with DMA_BUF_IOCTL_SYNC.
   ///
   /// - Returns: the colour planes in the format's order.
-  /// - Throws: `invalidFrame` after a change of size or format, `unsupported` when the driver
-  ///   exports no buffers, `closed` or whatever else ended
+  /// - Throws: `invalidFrame` for a buffer that can no longer be encoded, `unsupported` when the
+  ///   driver exports no buffers, `closed` or whatever else ended
   ///   the encoder.
   public func dmabufPlanes() throws(EncoderError) -> [DMABUFPlane] {
     guard let engine else { return [] }

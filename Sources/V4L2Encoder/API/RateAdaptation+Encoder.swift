@@ -31,8 +31,12 @@ extension RateAdaptation {
   ) async throws(EncoderError) -> Change? {
     let before = self
     guard let step = step(target: target, at: time) else { return nil }
-    let peak = (peakRatio ?? encoder.configuration.rateControl.peakRatio).map {
-      Int((Double(step.bitrate) * max(1, $0)).rounded())
+    let peak = (peakRatio ?? encoder.configuration.rateControl.peakRatio).map { ratio in
+      // A peak that stands for no limit stays one.
+      Int(
+        min(
+          Double(ConfigurationCheck.bitrates.upperBound),
+          (Double(step.bitrate) * (ratio > 1 ? ratio : 1)).rounded()))
     }
     let outcomes: [ControlOutcome]
     do throws(EncoderError) {

@@ -68,8 +68,9 @@ public protocol VideoEncoder: Sendable {
 
   /// Queues a buffer that `nextInputBuffer` lent.
   ///
-  /// The buffer stays good over a drain. It has its place already and passes frames that wait for
-  /// one. After an error it belongs to the encoder again.
+  /// The buffer stays good over a drain, unless the driver is opened anew for it (``drain()``). It
+  /// has its place already and passes frames that wait for one. After an error it belongs to the
+  /// encoder again.
   ///
   /// - Throws: as `encode(_:options:)`; `invalidFrame` for a buffer of another encoder.
   nonisolated(nonsending) func encode(
@@ -81,8 +82,8 @@ public protocol VideoEncoder: Sendable {
   ///
   /// They come into force with one of the next frames. Drivers that take them only while the
   /// queues are stopped, or when they are opened, are drained and started again, or opened anew,
-  /// which makes the next frame a key frame. Without `mayDrain` nothing is drained, and the
-  /// outcomes say so.
+  /// which makes the next frame a key frame, and buffers on loan useless where it is opened anew.
+  /// Without `mayDrain` nothing is drained, and the outcomes say so.
   ///
   /// - Throws: `invalidConfiguration` for values that leave their ranges or do not fit what is in
   ///   force; where it is drained, as `drain()`.

@@ -30,7 +30,8 @@ extension EngineLoop {
   mutating func change(
     to wanted: EncoderConfiguration
   ) -> Result<NegotiationReport, EncoderError> {
-    let inForce = engine.core.withLock { $0.configuration }
+    let (inForce, end) = engine.core.withLock { ($0.configuration, $0.machine.terminalError) }
+    if let end { return .failure(end) }
     do throws(EncoderError) {
       try startAfresh()
     } catch {
@@ -80,6 +81,7 @@ extension EngineLoop {
   private mutating func startAnotherStream() {
     assembler.startAnew()
     hasReportedSize = false
+    engine.core.withLock { $0.hasRefusedImport = false }
   }
 
   /// Frees all buffers, and opens a device anew that takes nothing else otherwise.

@@ -37,12 +37,12 @@ extension EngineLoop {
   /// Makes a device that has encoded ready for another stretch with what is in force; the session
   /// ends when that fails.
   mutating func renew() {
-    let (inForce, isCopying, hasReportedCopy) = engine.core.withLock {
-      ($0.configuration, $0.mustCopy || $0.backing.memory == .mapped, $0.hasReportedCopy)
+    let (inForce, mustCopy, hasReportedCopy) = engine.core.withLock { core in
+      core.hasRefusedImport = core.hasRefusedImport || core.mustCopy
+      return (core.configuration, core.hasRefusedImport, core.hasReportedCopy)
     }
     var asked = inForce
-    // What the driver refused to read where it is, it would refuse again.
-    if isCopying { asked.inputMemory = .copied }
+    if mustCopy { asked.inputMemory = .copied }
     do throws(EncoderError) {
       try startAfresh()
       try prepareStream(asked, keeping: inForce)

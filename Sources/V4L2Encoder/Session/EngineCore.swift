@@ -73,6 +73,8 @@ struct EngineCore {
   var backing: InputBacking
   /// The driver refused an import: the next restart brings the driver's own buffers.
   var mustCopy = false
+  /// The driver refused an import since the configuration was negotiated; it would refuse again.
+  var hasRefusedImport = false
   /// Whether it was told that a frame was copied which should have been read where it is.
   var hasReportedCopy = false
   var pending = PendingFrames()
