@@ -75,6 +75,13 @@ public struct PlanarVideo: Sendable {
   }
 }
 
+/// How near two runs of as many bytes are, in decibels.
+public func byteQuality(_ left: [UInt8], _ right: [UInt8]) -> Double {
+  let count = Int32(min(left.count, right.count))
+  let error = ComputeSumSquareErrorPlane(left, count, right, count, count, 1)
+  return SumSquareErrorToPsnr(error, UInt64(count))
+}
+
 /// How near the luma of two videos is, in decibels.
 public struct LumaQuality: Sendable {
   /// From the error summed over all frames.
