@@ -33,15 +33,7 @@ import VirtualV4L2Device
       return result
     }
     let encoder = try await H264Encoder.open(Harness.configuration(), on: transport.selector)
-    let reader = Task { () -> ([Int64], EncoderError?) in
-      var times: [Int64] = []
-      do throws(EncoderError) {
-        for try await packet in encoder.packets { times.append(packet.presentationTime) }
-        return (times, nil)
-      } catch {
-        return (times, error)
-      }
-    }
+    let reader = Harness.collectToTheEnd(encoder.packets)
     do throws(EncoderError) {
       for time in Int64(0)..<100 {
         let frame: VideoFrame

@@ -137,15 +137,7 @@ import VirtualV4L2Device
     let encoder = try await H264Encoder.open(
       Harness.configuration { $0.outputBuffers = 4 }, on: transport.selector)
     #expect(encoder.negotiated.outputBuffers == 4)
-    let reader = Task { () -> ([Int64], EncoderError?) in
-      var times: [Int64] = []
-      do throws(EncoderError) {
-        for try await packet in encoder.packets { times.append(packet.presentationTime) }
-        return (times, nil)
-      } catch {
-        return (times, error)
-      }
-    }
+    let reader = Harness.collectToTheEnd(encoder.packets)
     try await encoder.encode(Harness.frame(7))
     let (times, error) = await reader.value
     #expect(times == [7])

@@ -48,6 +48,21 @@ enum Harness {
       return all
     }
   }
+
+  /// Reads packets in a task of its own; their times, also of those before an error, and the error.
+  static func collectToTheEnd(
+    _ packets: PacketSequence
+  ) -> Task<(times: [Int64], error: EncoderError?), Never> {
+    Task {
+      var times: [Int64] = []
+      do throws(EncoderError) {
+        for try await packet in packets { times.append(packet.presentationTime) }
+        return (times, nil)
+      } catch {
+        return (times, error)
+      }
+    }
+  }
 }
 
 /// The times of frames without a gap.
